@@ -6,9 +6,9 @@ const (
 	infF32   = 0xff << 23
 	quietF32 = 1 << 22 // top mantissa bit of a float32: set in a quiet NaN
 
-	// From here on a float32 rounds to infinity in binary16: the largest half
-	// 65504 plus half a unit in its last place (the tie goes to even, upwards).
-	overflowF16 = (127+16)<<23 - 1<<12
+	// 2^16 as float32 bits: too large for the exponent of a half. Rounding carries
+	// what lies between 65520, half way from the largest half, and 2^16 to infinity.
+	overflowF16 = (127 + 16) << 23
 	// The smallest normal half, 2^-14, as float32 bits.
 	normalF16 = (127 - 14) << 23
 )
