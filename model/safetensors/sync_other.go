@@ -1,0 +1,5 @@
+//go:build !windows
+
+package safetensors
+
+const dirsCanSync = true

@@ -1,0 +1,4 @@
+package safetensors
+
+// Windows does not sync directories; its file systems journal a rename.
+const dirsCanSync = false
