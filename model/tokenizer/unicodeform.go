@@ -1,0 +1,134 @@
+package tokenizer
+
+import (
+	"sort"
+	"sync"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Normalization forms as the edits of their characters, which is what offsets
+// need; golang.org/x/text has the tables but not the edits. Unicode Standard
+// Annex 15.
+
+func (n unicodeForm) form() norm.Form {
+	switch {
+	case n.compose && n.compatible:
+		return norm.NFKC
+	case n.compose:
+		return norm.NFC
+	case n.compatible:
+		return norm.NFKD
+	}
+	return norm.NFD
+}
+
+func (n unicodeForm) isNormal(text string) bool { return n.form().IsNormalString(text) }
+
+func combiningClass(c rune) uint8 { return norm.NFD.PropertiesString(string(c)).CCC() }
+
+// decompose appends the full decomposition of text in canonical order. Of the
+// characters one decomposes into, the first is in place and the rest added.
+func decompose(out []edit, text string, compatible bool) []edit {
+	form := norm.NFD
+	if compatible {
+		form = norm.NFKD
+	}
+	base := len(out)
+	for _, c := range text {
+		if c < 0xC0 && !compatible || c < 0xA0 {
+			out = append(out, edit{c, 0})
+			continue
+		}
+		d := form.PropertiesString(string(c)).Decomposition()
+		if d == nil {
+			out = append(out, edit{c, 0})
+			continue
+		}
+		change := 0
+		for _, r := range string(d) {
+			out = append(out, edit{r, change})
+			change = 1
+		}
+	}
+	sortMarks(out[base:])
+	return out
+}
+
+// sortMarks puts every stretch of combining characters in order of class.
+func sortMarks(out []edit) {
+	for i := 0; i < len(out); i++ {
+		if out[i].char < 0x300 || combiningClass(out[i].char) == 0 {
+			continue
+		}
+		k := i + 1
+		for k < len(out) && out[k].char >= 0x300 && combiningClass(out[k].char) != 0 {
+			k++
+		}
+		if k-i > 1 {
+			marks := out[i:k]
+			sort.SliceStable(marks, func(a, b int) bool {
+				return combiningClass(marks[a].char) < combiningClass(marks[b].char)
+			})
+		}
+		i = k
+	}
+}
+
+type runePair struct{ a, b rune }
+
+// compositions maps pairs to their primary composite.
+var compositions = sync.OnceValue(func() map[runePair]rune {
+	table := map[runePair]rune{}
+	for c := rune(0xC0); c < 0x30000; c++ {
+		if c >= 0xAC00 && c < 0xAC00+11172 {
+			continue // Hangul composes by arithmetic
+		}
+		d := []rune(string(norm.NFD.PropertiesString(string(c)).Decomposition()))
+		if len(d) < 2 || !norm.NFC.IsNormalString(string(c)) {
+			continue
+		}
+		head := []rune(norm.NFC.String(string(d[:len(d)-1])))
+		if len(head) == 1 {
+			table[runePair{head[0], d[len(d)-1]}] = c
+		}
+	}
+	return table
+})
+
+func composePair(table map[runePair]rune, a, b rune) (rune, bool) {
+	switch {
+	case a >= 0x1100 && a < 0x1113 && b >= 0x1161 && b < 0x1176:
+		return 0xAC00 + ((a-0x1100)*21+(b-0x1161))*28, true
+	case a >= 0xAC00 && a < 0xAC00+11172 && (a-0xAC00)%28 == 0 && b > 0x11A7 && b < 0x11C3:
+		return a + b - 0x11A7, true
+	}
+	c, ok := table[runePair{a, b}]
+	return c, ok
+}
+
+// compose composes a decomposed text in place. A composite takes the changes
+// of its parts: each part that was there before is one character removed.
+func compose(in []edit) []edit {
+	table := compositions()
+	out := in[:0]
+	starter := -1   // index in out of the last starter
+	lastClass := -1 // class of what stands between it and the next; -1 if nothing
+	for _, e := range in {
+		class := int(combiningClass(e.char))
+		if starter >= 0 && lastClass < class || starter >= 0 && lastClass < 0 {
+			if c, ok := composePair(table, out[starter].char, e.char); ok {
+				out[starter].char = c
+				out[starter].change += e.change - 1
+				continue
+			}
+		}
+		out = append(out, e)
+		if class == 0 {
+			starter, lastClass = len(out)-1, -1
+		} else {
+			lastClass = class
+		}
+	}
+	return out
+}
