@@ -82,6 +82,7 @@ var refused = []struct {
 	{"empty file", nil, "file of 0 bytes is too short"},
 	{"seven bytes", make([]byte, 7), "file of 7 bytes is too short"},
 	{"header length beyond file", raw(one, 8)[:40], "header length 54 is beyond the end of the file, which has 32 bytes"},
+	{"header length one too long", append([]byte{3, 0, 0, 0, 0, 0, 0, 0}, "{}"...), "header length 3 is beyond the end of the file, which has 2 bytes"},
 	{"header length of all ones", slices.Repeat([]byte{0xff}, 16), "header length 18446744073709551615 is beyond"},
 	{"header length zero", raw("", 8), "header length 0 is too short"},
 	{"header length one", raw("{", 8), "header length 1 is too short"},
@@ -137,6 +138,7 @@ var refused = []struct {
 	{"shape above 2^63", raw(entry("shape", "[9223372036854775808]"), 8), "shape[0] is 9223372036854775808, want at most"},
 	{"shape above 2^64", raw(entry("shape", "[18446744073709551618]"), 8), "shape[0] is 18446744073709551618, want at most"},
 	{"shape with product 2^65", raw(entry("shape", "[1073741824,1073741824,8]"), 8), "takes more than 2^63 bytes"},
+	{"shape of 2^63 bytes", raw(entry("shape", "[1073741824,1073741824,2]"), 8), "takes more than 2^63 bytes"},
 	{"shape with product 2^66 modulo 2^64", raw(entry("shape", "[1073741825,1073741825,1073741825,4]"), 8), "takes more than 2^63 bytes"},
 	{"overflow beside a zero", raw(`{"a":{"dtype":"F32","shape":[0,1073741824,1073741824,8],"data_offsets":[0,0]}}`, 0), "takes more than 2^63 bytes"},
 	{"shape too large", raw(entry("shape", "[3]"), 8), "takes 12 bytes, but data_offsets [0, 8] hold 8"},
@@ -150,7 +152,7 @@ var refused = []struct {
 	{"begin after end", raw(entry("data_offsets", "[8,0]"), 8), "data_offsets [8, 0] begin after their end"},
 	{"offsets beyond the data", raw(one, 7), `tensor "a": ends at byte 8 of the data, but the file holds 7 bytes of data: truncated`},
 	{"no data at all", raw(one, 0), "but the file holds 0 bytes"},
-	{"offsets near 2^63", raw(`{"a":{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}}`, 8), "ends at byte 9223372036854775807 of the data"},
+	{"offsets near 2^63", raw(`{"a":{"dtype":"U8","shape":[7,7,73,127,337,92737,649657],"data_offsets":[0,9223372036854775807]}}`, 8), "ends at byte 9223372036854775807 of the data"},
 	{"trailing bytes", raw(one, 9), "1 bytes follow the last tensor"},
 	{"trailing bytes of no tensor", raw("{}", 1), "1 bytes follow the last tensor"},
 	{"hole at the beginning", raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}`, 12), `tensor "a": begins at byte 4 of the data, but bytes 0 to 4 belong to no tensor`},
@@ -159,6 +161,7 @@ var refused = []struct {
 	{"overlap, whole", raw(pair("[0,4]", "[0,4]"), 4), `tensor "b": begins at byte 0 of the data, inside tensor "a"`},
 	{"empty tensor inside another", raw(`{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}}`, 4), `tensor "b": begins at byte 2 of the data, inside`},
 	{"long name cut in the message", raw(`{"`+strings.Repeat("한", 1000)+`":3}`, 0), strings.Repeat("한", 40) + `"...: its entry is 3`},
+	{"long name cut between characters", raw(`{"a`+strings.Repeat("한", 1000)+`":3}`, 0), `"a` + strings.Repeat("한", 39) + `"...: its entry is 3`},
 	{"control characters escaped in the message", raw(`{"\n\u001b[31m":3}`, 0), `tensor "\n\x1b[31m": its entry`},
 }
 
@@ -401,6 +404,38 @@ func TestTruncatedWhileOpen(t *testing.T) {
 	}
 }
 
+// Close gives the mapping back: a program that opens many models must not run
+// out of address space.
+func TestCloseUnmaps(t *testing.T) {
+	path := tempFile(t, "mapped.safetensors", raw(one, 8))
+	mapped := func() bool {
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Skip("this system does not list its mappings in /proc")
+		}
+		return strings.Contains(string(maps), path)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !mapped() {
+		t.Error("after Open: got no mapping of the file, want one")
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if mapped() {
+		t.Error("after Close: got a mapping of the file, want none")
+	}
+	if _, err := Open(tempFile(t, "mapped.safetensors", raw(one, 9))); err == nil {
+		t.Error("malformed file: got no error, want one")
+	}
+	if maps, _ := os.ReadFile("/proc/self/maps"); strings.Contains(string(maps), "mapped.safetensors") {
+		t.Error("after a malformed file: got a mapping of it, want none")
+	}
+}
+
 // Info hands out a shape of its own, and Bytes no room to append into.
 func TestResultsAreIndependent(t *testing.T) {
 	f, err := Parse("two", raw(pair("[0,4]", "[4,8]"), 8))
@@ -411,6 +446,10 @@ func TestResultsAreIndependent(t *testing.T) {
 	info.Shape[0] = 99
 	if again, _ := f.Info("a"); again.Shape[0] != 4 {
 		t.Errorf("shape after a caller wrote to it: got %v, want [4]", again.Shape)
+	}
+	f.Metadata()["k"] = "v"
+	if got := f.Metadata(); len(got) != 0 {
+		t.Errorf("metadata after a caller wrote to it: got %v, want none", got)
 	}
 	a, _ := f.Bytes("a")
 	_ = append(a, 99)

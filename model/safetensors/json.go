@@ -3,7 +3,6 @@ package safetensors
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -168,11 +167,11 @@ func (r *jsonReader) natural(limit int64, what func() string) (int64, error) {
 			return 0, malformed("%s is %s, want an integer written in digits", what(), describe(t))
 		}
 	}
-	v, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || v > math.MaxInt64 || int64(v) > limit {
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || v > limit {
 		return 0, malformed("%s is %s, want at most %d", what(), describe(t), limit)
 	}
-	return int64(v), nil
+	return v, nil
 }
 
 // skip reads a value of any kind and depth and drops it.

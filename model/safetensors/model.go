@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // DefaultShardBytes is where [WriteModel] begins a new file unless told
@@ -64,7 +63,8 @@ func refuseWeights(dir string) error {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if name == indexName || strings.HasPrefix(name, "model") && strings.HasSuffix(name, ".safetensors") {
+		shard, _ := filepath.Match("model-*-of-*.safetensors", name)
+		if shard || name == singleName || name == indexName {
 			return fmt.Errorf("already has %s: %w", name, os.ErrExist)
 		}
 	}

@@ -88,6 +88,15 @@ func TestOpenModelRefuses(t *testing.T) {
 			}
 		})
 	}
+	t.Run("index too large", func(t *testing.T) {
+		dir := modelDir(t, map[string][]byte{indexName: nil})
+		if err := os.Truncate(filepath.Join(dir, indexName), maxHeaderSize+1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenModel(dir); err == nil || !strings.Contains(err.Error(), "index of 100000001 bytes is above the limit") {
+			t.Errorf("got %v, want that the index is above the limit", err)
+		}
+	})
 	if _, err := OpenModel(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no directory: got %v, want one that matches os.ErrNotExist", err)
 	}

@@ -75,8 +75,8 @@ func TestWriterBytes(t *testing.T) {
 				t.Errorf("got %q (%v)\nwant %q", got, err, want)
 			}
 			wantDir(t, filepath.Dir(path), "model.safetensors")
-			if err := w.Close(); err == nil {
-				t.Error("second Close: got no error, want one")
+			if err := w.Close(); err == nil || !strings.HasSuffix(err.Error(), ": file is closed") {
+				t.Errorf("second Close: got %v, want that the file is closed", err)
 			}
 			w.Discard()
 			wantDir(t, filepath.Dir(path), "model.safetensors")
@@ -129,7 +129,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"name not UTF-8", []Spec{{"\xff", U8, nil}}, nil, `the name is not UTF-8`},
 		{"negative", []Spec{{"a", U8, []int{2, -1}}}, nil, `tensor "a": shape[1] is -1, want 0 or more`},
 		{"overflow", []Spec{{"a", F32, []int{math.MaxInt32, math.MaxInt32, 2}}}, nil, "more than 2^63 bytes"},
-		{"overflow of the sum", []Spec{{"a", U8, []int{math.MaxInt64 / 2}}, {"b", U8, []int{math.MaxInt64 / 2}}}, nil, `tensor "b": the file would have more than 2^63 bytes`},
+		{"overflow of the sum", []Spec{{"a", U8, []int{math.MaxInt32, math.MaxInt32}}, {"b", U8, []int{math.MaxInt32, math.MaxInt32}}, {"c", U8, []int{math.MaxInt32, 8}}}, nil, `tensor "c": the file would have more than 2^63 bytes`},
 		{"metadata not UTF-8", nil, map[string]string{"k": "\xff"}, `metadata "k": not UTF-8`},
 		{"header too long", nil, map[string]string{"k": strings.Repeat("x", maxHeaderSize)}, "above the format's limit of 100000000"},
 	}
@@ -322,6 +322,38 @@ func TestWriterFileSystemFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A temporary name that is taken, perhaps by another process, is left alone.
+func TestCreateDoesNotTakeOver(t *testing.T) {
+	path := tempFile(t, "taken", []byte("theirs"))
+	if _, err := (osFiles{}).create(path); !errors.Is(err, os.ErrExist) {
+		t.Errorf("got %v, want os.ErrExist", err)
+	}
+	names := &takenFiles{taken: 3}
+	p, err := newPending(names, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.discard()
+	if len(names.tried) != 4 || names.tried[3] != p.temp || slices.Contains(names.tried[:3], p.temp) {
+		t.Errorf("tried %q and took %q, want three other names before it", names.tried, p.temp)
+	}
+}
+
+// takenFiles says of the first names that they exist.
+type takenFiles struct {
+	osFiles
+	taken int
+	tried []string
+}
+
+func (f *takenFiles) create(path string) (file, error) {
+	f.tried = append(f.tried, path)
+	if len(f.tried) <= f.taken {
+		return nil, os.ErrExist
+	}
+	return f.osFiles.create(path)
 }
 
 func TestCreateWithoutDirectory(t *testing.T) {
