@@ -33,6 +33,9 @@ type node struct {
 	out    []*Tensor
 	vjp    vjp // nil: no gradient
 	region *region
+	// replaced nodes are left out of the program: another node computes what
+	// they did.
+	replaced bool
 }
 
 // Tensor is a value of a graph: a view on a slot. It is immutable.
@@ -232,7 +235,7 @@ func (g *Graph) Compile() (*kernels.Program, error) {
 	live := make([]bool, len(p.Slots))
 	var code []kernels.Instr
 	for _, n := range slices.Backward(g.nodes) {
-		if n.instr == nil || !useful(p, n.instr, live) {
+		if n.instr == nil || n.replaced || !useful(p, n.instr, live) {
 			continue
 		}
 		for _, v := range n.instr.In {

@@ -14,19 +14,20 @@ func linearCEBack(b *backward, n *node) {
 	})
 }
 
-// linearCEGrad emits loss and gradients of a LinearCE node, times scale (N).
+// linearCEGrad emits loss and gradients of a LinearCE node, times scale (N). The
+// walk passes over what it emits: the node itself hands dh on.
 func (b *backward) linearCEGrad(n *node, loss, scale *Tensor, use func(dh *Tensor)) {
 	h, head, at := n.in[0], n.in[1], n.instr.Attr
 	dh := b.g.temp(kernels.LinearCEGrad, h.DType(), h.view.Shape)
 	in, out := []*Tensor{h, head, n.in[2], scale}, []*Tensor{loss, dh}
 	if !b.needs[head] {
-		b.g.emit(kernels.LinearCEGrad, at, in, out, nil)
+		b.g.emit(kernels.LinearCEGrad, at, in, out, noGradient)
 		use(dh)
 		return
 	}
 	dst := b.accumulate(head)
 	at.Opt, at.Beta = kernels.WithDW, 1
-	b.g.emit(kernels.LinearCEGrad, at, in, append(out, dst.to), nil)
+	b.g.emit(kernels.LinearCEGrad, at, in, append(out, dst.to), noGradient)
 	use(dh)
 	dst.done()
 }
@@ -38,7 +39,7 @@ func (b *backward) fuseLosses(root *Tensor) {
 	users := b.usersTowards(root)
 	for i := 0; i < len(b.g.nodes); i++ {
 		n := b.g.nodes[i]
-		if n.instr == nil || n.instr.Op != kernels.LinearCE || n.region != nil || !b.needs[n.in[0]] || b.needs[n.in[1]] && b.leafs[n.in[1]] == nil {
+		if n.instr == nil || n.instr.Op != kernels.LinearCE || n.replaced || n.region != nil || !b.needs[n.in[0]] || b.needs[n.in[1]] && b.leafs[n.in[1]] == nil {
 			continue
 		}
 		f, ok := b.factor(i, n.out[0], root, users)
@@ -85,9 +86,8 @@ func (b *backward) fuseLoss(i int, n *node, f factors) int {
 	scale = g.Broadcast(scale, N)
 	loss := n.out[0]
 	b.linearCEGrad(n, loss, scale, func(dh *Tensor) { b.early[n] = dh })
-	// n stays as the place in the walk where dh is handed on; its instruction
-	// went into the node that was just emitted.
-	n.instr = nil
+	// n stays as the place in the walk where dh is handed on.
+	n.replaced = true
 	g.nodes = append(g.nodes, n)
 	added := len(g.nodes) - before - 1
 	g.nodes = append(g.nodes, tail...)
@@ -170,11 +170,23 @@ func (b *backward) linear(i int, n *node, t *Tensor, f *factors) bool {
 			return true
 		case kernels.Mul:
 			x := n.in[other]
+			if known := !b.needs[x] && b.knownBefore(i, x); !known {
+				return false
+			}
+			if repeated(x.view) {
+				x = &Tensor{g: b.g, view: kernels.Dense(x.view.Slot, x.view.Offset, 1)}
+			}
 			f.by = append(f.by, x)
-			return !b.needs[x] && b.knownBefore(i, x) && (x.Len() == 1 || x.view.IsDense())
+			return x.view.IsDense()
 		}
 	}
 	return false
+}
+
+// repeated reports whether a view shows one element again and again.
+func repeated(v kernels.View) bool {
+	_, hi := v.Extent()
+	return hi == v.Offset+1
 }
 
 // knownBefore reports whether a tensor has its value before node i runs.
