@@ -103,9 +103,6 @@ func Read(path string, o ReadOptions) iter.Seq2[Document, error] {
 		found, more := false, true
 		for _, f := range files {
 			err := readFile(f, o, func(d Document) bool {
-				if strings.TrimSpace(d.Text) == "" {
-					return true
-				}
 				found = true
 				more = yield(d, nil)
 				return more
@@ -119,9 +116,49 @@ func Read(path string, o ReadOptions) iter.Seq2[Document, error] {
 			}
 		}
 		if !found {
-			yield(Document{}, fmt.Errorf("data: %s: expected text, found %w", path, ErrEmpty))
+			yield(Document{}, empty(path))
 		}
 	}
+}
+
+// ReadFrom is [Read] for a file that is open already. Its name tells the
+// format and stands in messages.
+func ReadFrom(r io.Reader, name string, o ReadOptions) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		o, err := o.withDefaults()
+		if err == nil {
+			err = known(name)
+		}
+		found, more := false, true
+		if err == nil {
+			err = decode(r, name, o, func(d Document) bool {
+				found = true
+				more = yield(d, nil)
+				return more
+			})
+		}
+		if !more {
+			return
+		}
+		if err == nil && !found {
+			err = empty(name)
+		}
+		if err != nil {
+			yield(Document{}, err)
+		}
+	}
+}
+
+func empty(path string) error {
+	return fmt.Errorf("data: %s: expected text, found %w", path, ErrEmpty)
+}
+
+// known refuses a name that tells no format.
+func known(name string) error {
+	if ext, _ := format(name); formats[ext] == nil {
+		return fmt.Errorf("data: %s: expected %s, found extension %q", name, formatList, filepath.Ext(name))
+	}
+	return nil
 }
 
 // format splits a file name into its format's extension and its compression's.
@@ -140,10 +177,7 @@ func list(path string) ([]string, error) {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if !info.IsDir() {
-		if ext, _ := format(path); formats[ext] == nil {
-			return nil, fmt.Errorf("data: %s: expected %s, found extension %q", path, formatList, filepath.Ext(path))
-		}
-		return []string{path}, nil
+		return []string{path}, known(path)
 	}
 	var files []string
 	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
@@ -187,11 +221,15 @@ func readFile(name string, o ReadOptions, yield func(Document) bool) error {
 		return fmt.Errorf("data: %w", err)
 	}
 	defer f.Close()
+	return decode(f, name, o, yield)
+}
+
+// decode unpacks r and yields its documents but for blank ones.
+func decode(r io.Reader, name string, o ReadOptions, yield func(Document) bool) error {
 	ext, packed := format(name)
-	var r io.Reader = f
 	switch packed {
 	case ".gz":
-		z, err := gzip.NewReader(f)
+		z, err := gzip.NewReader(r)
 		if err != nil {
 			return fmt.Errorf("data: %s: expected gzip data: %w", name, unexpected(err))
 		}
@@ -199,14 +237,16 @@ func readFile(name string, o ReadOptions, yield func(Document) bool) error {
 		r = z
 	case ".zst":
 		// 128 MiB is the window of zstd's own --long and bounds what a header can ask for.
-		z, err := zstd.NewReader(f, zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecoderConcurrency(1))
+		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecoderConcurrency(1))
 		if err != nil {
 			return fmt.Errorf("data: %s: expected zstd data: %w", name, unexpected(err))
 		}
 		defer z.Close()
 		r = z
 	}
-	return formats[ext](r, name, o, yield)
+	return formats[ext](r, name, o, func(d Document) bool {
+		return strings.TrimSpace(d.Text) == "" || yield(d)
+	})
 }
 
 // unexpected makes an end of input inside a header say so.
