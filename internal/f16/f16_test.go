@@ -48,6 +48,15 @@ func (f format) value(h uint16) float64 {
 	return v
 }
 
+// above is the next value after a positive one, the one that the next exponent
+// would have where infinity stands.
+func (f format) above(h uint16) float64 {
+	if h+1 == f.inf() {
+		return 2*f.value(h) - f.value(h-1)
+	}
+	return f.value(h + 1)
+}
+
 // round finds the nearest value by comparing distances in float64, which are
 // exact: it is the oracle for narrow. The result of overflow is decided as if
 // the exponent range had no end (IEEE 754, 4.3.1).
@@ -71,11 +80,7 @@ func (f format) round(x float32) uint16 {
 	if math.IsInf(a, 1) {
 		return sign | f.inf()
 	}
-	next := f.value(hi)
-	if hi == f.inf() { // the value the next exponent would have
-		next = 2*f.value(lo) - f.value(lo-1)
-	}
-	down, up := a-f.value(lo), next-a
+	down, up := a-f.value(lo), f.above(lo)-a
 	if down < up || down == up && lo&1 == 0 {
 		return sign | lo
 	}
@@ -133,11 +138,7 @@ func TestNarrowAtEveryBoundary(t *testing.T) {
 			}
 			for h := uint16(0); h < f.inf(); h++ {
 				v := f.value(h)
-				next := f.value(h + 1)
-				if h+1 == f.inf() {
-					next = 2*v - f.value(h-1)
-				}
-				for _, at := range []float64{v, (v + next) / 2} {
+				for _, at := range []float64{v, (v + f.above(h)) / 2} {
 					u := math.Float32bits(float32(at))
 					if float64(float32(at)) != at {
 						t.Fatalf("boundary %v is not a float32", at)
@@ -159,16 +160,11 @@ func TestNarrowAtEveryBoundary(t *testing.T) {
 	}
 }
 
-// A spread over all bit patterns, the odd stride visiting every low half; with
-// GRAFT_F16_ALL set, all 2^32 of them (some minutes).
+// A spread over all bit patterns, the odd stride visiting every low half.
 func TestNarrowSpread(t *testing.T) {
-	stride := uint64(65521)
-	if os.Getenv("GRAFT_F16_ALL") != "" {
-		stride = 1
-	}
 	for _, f := range formats {
 		t.Run(f.name, func(t *testing.T) {
-			for i := uint64(0); i < 1<<32; i += stride {
+			for i := uint64(0); i < 1<<32; i += 65521 {
 				x := math.Float32frombits(uint32(i))
 				got, want := f.narrow(x), f.round(x)
 				if math.IsNaN(float64(x)) {
@@ -176,6 +172,42 @@ func TestNarrowSpread(t *testing.T) {
 				}
 				if got != want {
 					t.Fatalf("narrow(%v = %#08x): got %#04x, want %#04x", x, uint32(i), got, want)
+				}
+			}
+		})
+	}
+}
+
+// Every float32 there is, with GRAFT_F16_ALL set (about a minute): upwards from
+// zero the result stays at one value until half way to the next.
+func TestNarrowAll(t *testing.T) {
+	if os.Getenv("GRAFT_F16_ALL") == "" {
+		t.Skip("set GRAFT_F16_ALL=1 to check all 2^32 values")
+	}
+	for _, f := range formats {
+		t.Run(f.name, func(t *testing.T) {
+			want, half := uint16(0), f.value(1)/2
+			for u := uint32(0); u <= infF32; u++ {
+				x := math.Float32frombits(u)
+				for want < f.inf() && (float64(x) > half || float64(x) == half && want&1 == 1) {
+					want++
+					if half = math.Inf(1); want < f.inf() {
+						half = (f.value(want) + f.above(want)) / 2
+					}
+				}
+				if got := f.narrow(x); got != want {
+					t.Fatalf("narrow(%v = %#08x): got %#04x, want %#04x", x, u, got, want)
+				}
+				if got := f.narrow(-x); got != want|0x8000 {
+					t.Fatalf("narrow(%v): got %#04x, want %#04x", -x, got, want|0x8000)
+				}
+			}
+			for u := uint32(infF32 + 1); u < 1<<31; u++ {
+				for _, sign := range []uint32{0, 1 << 31} {
+					got := f.narrow(math.Float32frombits(u | sign))
+					if !f.isNaN(got) || got&f.quietBit() == 0 || uint32(got>>15) != sign>>31 {
+						t.Fatalf("narrow(%#08x): got %#04x, want a quiet NaN of that sign", u|sign, got)
+					}
 				}
 			}
 		})
