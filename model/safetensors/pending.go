@@ -70,17 +70,17 @@ func (p *pending) sync() error {
 	if closeErr := p.file.Close(); err == nil {
 		err = closeErr
 	}
-	return cause(err)
+	return err
 }
 
 // publish gives a synced file its name. The directory is synced as well, or a
 // crash could undo the renaming.
 func (p *pending) publish() error {
 	if err := p.fsys.rename(p.temp, p.path); err != nil {
-		return cause(err)
+		return err
 	}
 	p.exists, p.published = false, true
-	return cause(p.fsys.syncDir(filepath.Dir(p.path)))
+	return p.fsys.syncDir(filepath.Dir(p.path))
 }
 
 // discard removes what is left of a file that was not published.
