@@ -59,7 +59,7 @@ func WriteModel(dir string, specs []Spec, opts ModelOptions, data func(s Spec, w
 func refuseWeights(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return cause(err)
+		return err
 	}
 	for _, entry := range entries {
 		name := entry.Name()

@@ -109,7 +109,7 @@ func newSet(files []*File) (*Set, error) {
 func noWeights(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return cause(err)
+		return err
 	}
 	hint := ""
 	for _, entry := range entries {
