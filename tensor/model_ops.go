@@ -14,7 +14,16 @@ func (g *Graph) Embed(ids, table *Tensor, sorted Sorted) *Tensor {
 	if !g.ready("embed", ids, table) {
 		return g.none()
 	}
-	y := g.temp(kernels.Embed, g.dtype(table), []int{ids.Len(), table.Dim(-1)})
+	return g.EmbedAs(g.dtype(table), ids, table, sorted)
+}
+
+// EmbedAs is Embed with rows stored as dt, so that the table's gradient is not
+// rounded to the table's type on the way.
+func (g *Graph) EmbedAs(dt kernels.DType, ids, table *Tensor, sorted Sorted) *Tensor {
+	if !g.ready("embed", ids, table) {
+		return g.none()
+	}
+	y := g.temp(kernels.Embed, dt, []int{ids.Len(), table.Dim(-1)})
 	g.emit(kernels.Embed, kernels.Attr{}, []*Tensor{ids, table}, []*Tensor{y}, func(b *backward, n *node) {
 		if sorted.Order == nil || sorted.Starts == nil {
 			b.g.fail("embed", "the gradient of the table needs Sorted")
