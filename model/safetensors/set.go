@@ -145,6 +145,14 @@ func (s *Set) Paths() []string {
 	return paths
 }
 
+// PathOf returns the file that holds the named tensor, "" if none does.
+func (s *Set) PathOf(name string) string {
+	if f := s.where[name]; f != nil {
+		return f.path
+	}
+	return ""
+}
+
 // Names returns the tensors' names, file by file, in the order of their place.
 func (s *Set) Names() []string {
 	names := make([]string, 0, len(s.where))
