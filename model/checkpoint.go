@@ -1,0 +1,205 @@
+package model
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"graft/kernels"
+	"graft/model/safetensors"
+	"graft/tensor"
+)
+
+// Checkpoint is an open model directory: its config and its weights, mapped and
+// not read. Its methods may not be used after Close.
+type Checkpoint struct {
+	Dir    string
+	Config *Config
+	// EOS are the tokens that end a text: those of generation_config.json if it
+	// names some, else those of config.json.
+	EOS []int
+
+	set *safetensors.Set
+}
+
+// Open opens a Hugging Face model directory and holds its tensors against its
+// config: every one must be there, in its shape and a floating-point type, and
+// no other. Nothing is read but headers.
+func Open(dir string) (*Checkpoint, error) {
+	c, err := ReadConfig(filepath.Join(dir, configName))
+	if err != nil {
+		return nil, err
+	}
+	set, err := safetensors.OpenModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	ck := &Checkpoint{Dir: dir, Config: c, EOS: c.EOS, set: set}
+	if err = ck.check(); err == nil {
+		err = ck.readGeneration()
+	}
+	if err != nil {
+		return nil, errors.Join(err, set.Close())
+	}
+	return ck, nil
+}
+
+// Close releases the weights.
+func (ck *Checkpoint) Close() error { return ck.set.Close() }
+
+// Info says in what type and shape a tensor is stored.
+func (ck *Checkpoint) Info(name string) (safetensors.Info, bool) { return ck.set.Info(name) }
+
+// Bytes returns a tensor as stored. It may be the file itself, mapped: it must
+// not be written to.
+func (ck *Checkpoint) Bytes(name string) ([]byte, error) { return ck.set.Bytes(name) }
+
+// DType is the type that keeps a weight as it is stored: BF16 and F16 stay, F32
+// and F64 are F32.
+func (ck *Checkpoint) DType(name string) kernels.DType {
+	info, _ := ck.set.Info(name)
+	switch info.DType {
+	case safetensors.BF16:
+		return kernels.BF16
+	case safetensors.F16:
+		return kernels.F16
+	}
+	return kernels.F32
+}
+
+func (ck *Checkpoint) check() error {
+	want := map[string]bool{}
+	for _, t := range ck.Config.Tensors(nil) {
+		want[t.Name] = true
+		info, ok := ck.set.Info(t.Name)
+		if !ok {
+			return at(ck.Dir, fmt.Errorf("tensor %s is missing; %s wants it with shape %v", quote(t.Name), configName, t.Shape))
+		}
+		if !slices.Equal(info.Shape, t.Shape) {
+			return ck.wrong(t.Name, "has shape %v; %s wants %v", info.Shape, configName, t.Shape)
+		}
+		switch info.DType {
+		case safetensors.F32, safetensors.BF16, safetensors.F16, safetensors.F64:
+		default:
+			return ck.wrong(t.Name, "is %s, want F32, BF16, F16 or F64", info.DType)
+		}
+	}
+	for _, name := range ck.set.Names() {
+		if want[name] || strings.HasSuffix(name, "rotary_emb.inv_freq") { // a buffer that old versions of Transformers stored
+			continue
+		}
+		if name == HeadName && ck.Config.Tied {
+			if err := ck.checkTied(); err != nil {
+				return err
+			}
+			continue
+		}
+		return ck.wrong(name, "is not part of a %s model with %d layers as %s describes it", ck.Config.ModelType, ck.Config.Layers, configName)
+	}
+	return nil
+}
+
+// wrong is an error about a tensor; it names the file that holds it.
+func (ck *Checkpoint) wrong(name, format string, args ...any) error {
+	return at(ck.set.PathOf(name), fmt.Errorf("tensor %s %s", quote(name), fmt.Sprintf(format, args...)))
+}
+
+// checkTied accepts a head that is stored though it is tied, if it is the same.
+func (ck *Checkpoint) checkTied() error {
+	head, err := ck.set.Bytes(HeadName)
+	if err != nil {
+		return err
+	}
+	embed, err := ck.set.Bytes(EmbedName)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(head, embed) {
+		return ck.wrong(HeadName, "differs from %s, but %s has tie_word_embeddings true", EmbedName, configName)
+	}
+	return nil
+}
+
+// generationName holds defaults for generating text. It is optional.
+const generationName = "generation_config.json"
+
+func (ck *Checkpoint) readGeneration() error {
+	path := filepath.Join(ck.Dir, generationName)
+	doc, err := readSmall(path, maxConfigBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return at(path, err)
+	}
+	o, err := parseObject(doc)
+	if err != nil {
+		return at(path, err)
+	}
+	r := &reader{o: o}
+	if eos := r.tokens("eos_token_id", ck.Config.Vocab); eos != nil {
+		ck.EOS = eos
+	}
+	if r.err != nil {
+		return at(path, r.err)
+	}
+	return nil
+}
+
+// Load copies a tensor into a slot of a store from element offset on, converted
+// to the slot's type, piece by piece. Values that F16 cannot hold are an error.
+func (ck *Checkpoint) Load(s *tensor.Store, name, slot string, offset int) error {
+	info, ok := ck.set.Info(name)
+	if !ok {
+		return at(ck.Dir, fmt.Errorf("tensor %s is missing", quote(name)))
+	}
+	dst, ok := s.Slot(slot)
+	if !ok {
+		return fmt.Errorf("model: no memory named %q for tensor %s", slot, quote(name))
+	}
+	src, err := ck.set.Bytes(name)
+	if err != nil {
+		return err
+	}
+	to, err := storedAs(dst.DType)
+	if err != nil {
+		return fmt.Errorf("model: %q: %w", slot, err)
+	}
+	at := int64(offset) * int64(dst.DType.Size())
+	if to == info.DType {
+		return s.Write(slot, at, src)
+	}
+	const piece = 1 << 22 // elements
+	buf := make([]byte, min(info.Elements(), piece)*int64(to.Size()))
+	for len(src) > 0 {
+		n := min(len(src)/info.DType.Size(), piece)
+		out := buf[:n*to.Size()]
+		if err := convert(out, to, src[:n*info.DType.Size()], info.DType); err != nil {
+			return ck.wrong(name, "%v", err)
+		}
+		if err := s.Write(slot, at, out); err != nil {
+			return err
+		}
+		src, at = src[n*info.DType.Size():], at+int64(len(out))
+	}
+	return nil
+}
+
+// LoadParams loads the weights of the given layers (nil is all) into the slots
+// of their own names, as Params declares them, and the constants. Weights that
+// have no such slot are left out.
+func (ck *Checkpoint) LoadParams(s *tensor.Store, layers []int) error {
+	for _, t := range ck.Config.Tensors(layers) {
+		if _, ok := s.Slot(t.Name); !ok {
+			continue
+		}
+		if err := ck.Load(s, t.Name, t.Name, 0); err != nil {
+			return err
+		}
+	}
+	return ck.Config.WriteConstants(s)
+}

@@ -1,0 +1,23 @@
+// Package model turns Hugging Face model directories into tensor programs and
+// back: it reads config.json, writes the decoder it describes as operations of
+// package tensor, loads weights, and writes valid model directories.
+//
+//	ck, err := model.Open("smollm2")                     // config and headers; weights are mapped
+//	c := ck.Config
+//	g := tensor.New("loss")
+//	in, w := model.Inputs(g, 4, 512, false), model.Params(g, ck.DType)
+//	h, err := c.Hidden(g, w, in, model.Options{Layers: []int{0, c.Layers - 1}})
+//	g.Output("loss", c.Losses(g, w, h, in.Targets))      // (N)
+//	// Compile, Declare and Alloc a tensor.Store, then:
+//	err = ck.LoadParams(store, nil)
+//
+// Any subset of the layers is a model: Options.Layers runs it on the original's
+// weights under the original's names, Config.Select is its config, SmallName
+// and OriginalName translate tensor names, and Write makes it a directory that
+// other tools load. Who owns which weight (frozen parameter, part of a flat
+// trained slot, storage type) is the caller's choice through Weights.
+//
+// A family of models is one file and one row in families. Here are Llama and
+// Mistral; other model types and rotary scalings are refused by name. Encoders,
+// mixtures of experts, vision towers and quantised weights are not read.
+package model

@@ -1,0 +1,101 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxCopied is above every tokenizer, and below what is surely a weights file.
+const maxCopied = 512 << 20
+
+// companion tells the files of a model directory that belong to any model with
+// the same tokenizer from weights, records of training and descriptions.
+func companion(name string) bool {
+	name = strings.ToLower(name)
+	for _, end := range []string{".index.json", "trainer_state.json", "training_args.json"} {
+		if strings.HasSuffix(name, end) {
+			return false
+		}
+	}
+	for _, start := range []string{"readme", "."} {
+		if strings.HasPrefix(name, start) {
+			return false
+		}
+	}
+	for _, start := range []string{"license", "notice", "use_policy"} {
+		if strings.HasPrefix(name, start) {
+			return true
+		}
+	}
+	return slices.Contains([]string{".json", ".model", ".txt", ".jinja", ".tiktoken"}, filepath.Ext(name))
+}
+
+// templateDir holds further chat templates, as Transformers writes them.
+const templateDir = "additional_chat_templates"
+
+// copyFiles copies the companions of a model directory into another, except
+// those that will be written anyway.
+func copyFiles(dst, src string, except map[string][]byte) error {
+	if err := copyCompanions(dst, src, except); err != nil {
+		return err
+	}
+	info, err := os.Stat(filepath.Join(src, templateDir))
+	if err != nil || !info.IsDir() {
+		return nil
+	}
+	dst, src = filepath.Join(dst, templateDir), filepath.Join(src, templateDir)
+	if err := os.Mkdir(dst, 0o777); err != nil {
+		return err
+	}
+	if err := copyCompanions(dst, src, nil); err != nil {
+		return err
+	}
+	return syncDir(dst)
+}
+
+func copyCompanions(dst, src string, except map[string][]byte) error {
+	entries, err := os.ReadDir(src)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if _, skip := except[name]; skip || !companion(name) {
+			continue
+		}
+		from := filepath.Join(src, name)
+		info, err := os.Stat(from) // caches of downloads are full of links
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() || info.Size() > maxCopied {
+			continue
+		}
+		if err := copyFile(filepath.Join(dst, name), from); err != nil {
+			return fmt.Errorf("copying %s: %w", from, err)
+		}
+	}
+	return nil
+}
+
+func copyFile(dst, src string) error {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err == nil {
+		err = out.Sync()
+	}
+	return errors.Join(err, out.Close())
+}

@@ -1,0 +1,238 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"graft/model/safetensors"
+)
+
+// WriteOptions say what model directory Write makes.
+type WriteOptions struct {
+	// Config of the model; the tensors are those of all its layers.
+	Config *Config
+	// Source is a directory that tokenizer, chat template, generation config and
+	// licence are copied from; "" for none.
+	Source string
+	// Files are further small files by name. They win over those of Source.
+	Files map[string][]byte
+	// DType is the type that each tensor is stored in; nil is F32 for all.
+	DType func(name string) safetensors.DType
+	// Force replaces an existing model directory, when the new one is complete.
+	Force bool
+	// MaxShardBytes is where a new weights file begins; 0 is 5 GB.
+	MaxShardBytes int64
+}
+
+// Write makes a Hugging Face model directory. data is called for each tensor,
+// one after the other, to write its bytes in the type that spec names.
+//
+// The directory appears under its name only when every file is on the disk; if
+// anything fails nothing is left and an existing directory is as it was. An
+// existing directory is refused (the error is fs.ErrExist) unless it is empty,
+// or is a model and o.Force is set.
+func Write(dir string, o WriteOptions, data func(spec safetensors.Spec, w io.Writer) error) (err error) {
+	dir = filepath.Clean(dir)
+	if err := checkTarget(dir, o); err != nil {
+		return at(dir, err)
+	}
+	parent, base := filepath.Split(dir)
+	if parent == "" {
+		parent = "."
+	}
+	if err := os.MkdirAll(parent, 0o777); err != nil {
+		return at(dir, err)
+	}
+	temp, err := makeTemp(parent, base)
+	if err != nil {
+		return at(dir, err)
+	}
+	done := false
+	defer func() { // also when data panics
+		if !done {
+			os.RemoveAll(temp)
+		}
+	}()
+	if err := fill(temp, o, data); err != nil {
+		return fmt.Errorf("model: %s: not written: %w", dir, inTemp(err, temp, dir))
+	}
+	if err := publish(temp, dir, o.Force); err != nil {
+		return at(dir, err)
+	}
+	done = true
+	return syncDir(parent)
+}
+
+// checkTarget refuses a directory that must not be replaced.
+func checkTarget(dir string, o WriteOptions) error {
+	info, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("is not a directory: %w", fs.ErrExist)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	if o.Source != "" {
+		if src, err := os.Stat(o.Source); err == nil && os.SameFile(src, info) {
+			return errors.New("is the model that this one is made from")
+		}
+	}
+	if !o.Force {
+		return fmt.Errorf("is not empty, and replacing it was not asked for: %w", fs.ErrExist)
+	}
+	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == configName }) {
+		return fmt.Errorf("has no %s, so it is not a model directory and is not replaced: %w", configName, fs.ErrExist)
+	}
+	return nil
+}
+
+// makeTemp makes an unused sibling of a name.
+func makeTemp(parent, base string) (string, error) {
+	for try := 0; ; try++ {
+		temp := filepath.Join(parent, fmt.Sprintf(".%s.%08x.tmp", base, rand.Uint32()))
+		err := os.Mkdir(temp, 0o777)
+		if err == nil || !errors.Is(err, fs.ErrExist) || try == 100 {
+			return temp, err
+		}
+	}
+}
+
+// inTemp names the final place in a message about the temporary one.
+func inTemp(err error, temp, dir string) error {
+	text := strings.ReplaceAll(err.Error(), temp, dir)
+	if text == err.Error() {
+		return err
+	}
+	return &renamed{text, err}
+}
+
+// renamed is an error with another text.
+type renamed struct {
+	text string
+	err  error
+}
+
+func (e *renamed) Error() string { return e.text }
+func (e *renamed) Unwrap() error { return e.err }
+
+// fill writes the files of a model into an empty directory.
+func fill(dir string, o WriteOptions, data func(safetensors.Spec, io.Writer) error) error {
+	var specs []safetensors.Spec
+	types := map[safetensors.DType]bool{}
+	for _, t := range o.Config.Tensors(nil) {
+		s := safetensors.Spec{Name: t.Name, DType: safetensors.F32, Shape: t.Shape}
+		if o.DType != nil {
+			s.DType = o.DType(t.Name)
+		}
+		types[s.DType] = true
+		specs = append(specs, s)
+	}
+	if err := safetensors.WriteModel(dir, specs, safetensors.ModelOptions{MaxShardBytes: o.MaxShardBytes}, data); err != nil {
+		return err
+	}
+	c := o.Config
+	if len(types) == 1 {
+		c = c.withDType(torchName(specs[0].DType))
+	}
+	files := map[string][]byte{configName: c.JSON()}
+	for name, content := range o.Files {
+		if name != filepath.Base(name) || name == configName {
+			return fmt.Errorf("%s is not a name for a further file", quote(name))
+		}
+		files[name] = content
+	}
+	if o.Source != "" {
+		if err := copyFiles(dir, o.Source, files); err != nil {
+			return err
+		}
+	}
+	for name, content := range files {
+		if err := writeSynced(filepath.Join(dir, name), content); err != nil {
+			return err
+		}
+	}
+	return syncDir(dir)
+}
+
+// torchName is what PyTorch calls a type.
+func torchName(d safetensors.DType) string {
+	switch d {
+	case safetensors.BF16:
+		return "bfloat16"
+	case safetensors.F16:
+		return "float16"
+	case safetensors.F64:
+		return "float64"
+	}
+	return "float32"
+}
+
+// publish gives a complete directory its name. With force an old one is moved
+// aside first, so that there is a whole model under some name at every moment.
+func publish(temp, dir string, force bool) error {
+	if err := os.Remove(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
+		return os.Rename(temp, dir) // it was not there, or empty
+	}
+	if !force {
+		return fmt.Errorf("appeared meanwhile: %w", fs.ErrExist)
+	}
+	old := strings.TrimSuffix(temp, ".tmp") + ".old"
+	if err := os.Rename(dir, old); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, dir); err != nil {
+		return errors.Join(err, os.Rename(old, dir))
+	}
+	if err := os.RemoveAll(old); err != nil {
+		return fmt.Errorf("is complete, but the old one is left as %s: %w", old, err)
+	}
+	return nil
+}
+
+// writeSynced writes a new file and brings it to the disk.
+func writeSynced(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// syncDir brings a directory's entries to the disk, where the system can.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil // network and FUSE file systems may not know how
+	}
+	return errors.Join(err, d.Close())
+}
