@@ -1,7 +1,6 @@
 package data
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -11,7 +10,7 @@ import (
 
 // Encoder turns a text into token ids, appended to dst. With addSpecial it
 // adds what the tokenizer puts around a text, such as a beginning-of-sequence
-// token.
+// token. It must be safe for concurrent use.
 type Encoder interface {
 	AppendIDs(dst []int32, text string, addSpecial bool) ([]int32, error)
 }
@@ -146,44 +145,6 @@ func (c *Corpus) AddText(enc Encoder, p Policy, text string) error {
 		return fmt.Errorf("data: %s: %w", c.path, err)
 	}
 	return nil
-}
-
-// LoadOptions says how files become a corpus. The zero value adds no special
-// tokens.
-type LoadOptions struct {
-	Read     ReadOptions
-	Policy   Policy
-	Progress func(docs int, bytes int64) // called now and then with the totals so far; nil is none
-}
-
-// Load reads and tokenises a file or directory; see [Read] for the formats.
-func Load(ctx context.Context, path, lang string, enc Encoder, o LoadOptions) (*Corpus, error) {
-	c := NewCorpus(path, lang)
-	var ids []int32
-	reported := int64(0)
-	for d, err := range Read(path, o.Read) {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return nil, err
-		}
-		ids, err = o.Policy.encode(ids[:0], enc, d.Text)
-		if err == nil {
-			err = c.add(ids, len(d.Text))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("data: %s:%d: %w", d.File, d.Line, err)
-		}
-		if o.Progress != nil && c.bytes-reported >= 1<<20 {
-			reported = c.bytes
-			o.Progress(len(c.docs), c.bytes)
-		}
-	}
-	if o.Progress != nil {
-		o.Progress(len(c.docs), c.bytes)
-	}
-	return c, nil
 }
 
 // HoldOut says which documents are kept from training for evaluation. Set one

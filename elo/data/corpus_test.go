@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,43 @@ func TestLoad(t *testing.T) {
 	}
 	if _, err := Load(t.Context(), path, "es", broken{}, LoadOptions{}); err == nil || !strings.Contains(err.Error(), "a.jsonl:2: no é") {
 		t.Errorf("got %v, want the encoder's error with file and line", err)
+	}
+}
+
+// TestLoadInOrder loads more text than is tokenised at a time, by any number
+// of workers.
+func TestLoadInOrder(t *testing.T) {
+	docs := numbered("d", 900, 2000)
+	path := write(t, "a.txt.gz", strings.Join(docs, "\n"))
+	want := corpus(t, "en", bosEOS, docs...)
+	for _, workers := range []int{0, 1, 5} {
+		calls := 0
+		c, err := Load(t.Context(), path, "en", letters{}, LoadOptions{
+			Policy: bosEOS, Workers: workers, Read: ReadOptions{Text: Line},
+			Progress: func(docs int, bytes int64) { calls++ },
+		})
+		if err != nil || c.Fingerprint() != want.Fingerprint() || calls < 2 {
+			t.Errorf("%d workers: got %v, %d calls, or another order", workers, err, calls)
+		}
+	}
+}
+
+// TestLoadFirstError has errors of both kinds at several places.
+func TestLoadFirstError(t *testing.T) {
+	text := strings.Repeat("x", 100_000) + "\n"
+	for _, tt := range []struct{ name, content, want string }{
+		{"encoder first", strings.Repeat(text, 5) + "é\n" + strings.Repeat(text, 20) + "\xff", ":6: no é"},
+		{"reader first", strings.Repeat(text, 5) + "\xff\n" + strings.Repeat(text, 20) + "é", ":6: byte offset 500005"},
+		{"two of the encoder", strings.Repeat(text, 9) + "é\n" + strings.Repeat(text, 5) + "é", ":10: no é"},
+		{"same batch", "é\n\xff", ":1: no é"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := write(t, "a.txt", tt.content)
+			_, err := Load(t.Context(), path, "en", broken{}, LoadOptions{Workers: 4, Read: ReadOptions{Text: Line}})
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want a message with %q", err, tt.want)
+			}
+		})
 	}
 }
 
@@ -173,5 +211,40 @@ func TestSpell(t *testing.T) {
 	}
 	if got := Spell(c, func(int32) bool { return false }); got.Share != 0 || len(got.Worst) != 0 {
 		t.Errorf("got %+v, want none", got)
+	}
+}
+
+func TestUntrained(t *testing.T) {
+	// Trained rows: norms spread by a tenth around 1, as dense as in a real
+	// vocabulary of 128 thousand.
+	r := rand.New(rand.NewPCG(1, 2))
+	var norms []float32
+	for range 128_000 {
+		norms = append(norms, float32(1+0.1*r.NormFloat64()))
+	}
+	marked := func(norms []float32) (n int) {
+		for _, d := range Untrained(norms) {
+			if d {
+				n++
+			}
+		}
+		return n
+	}
+	if got := marked(norms); got != 0 {
+		t.Errorf("smooth norms: got %d untrained rows, want 0", got)
+	}
+	for range 250 {
+		norms = append(norms, float32(1.4*(1+2e-5*r.NormFloat64())))
+	}
+	norms = append(norms, 0)
+	dead := Untrained(norms)
+	if got := marked(norms); got < 251 || got > 260 || !dead[len(dead)-1] || !dead[128_000] {
+		t.Errorf("with 250 equal and a zero: got %d untrained rows, want 251", got)
+	}
+	if got := marked([]float32{1, 1, 1, 2, 3}); got != 0 {
+		t.Errorf("three alike: got %d, want 0", got)
+	}
+	if got := Untrained(nil); len(got) != 0 {
+		t.Errorf("no rows: got %v", got)
 	}
 }

@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"slices"
@@ -72,38 +71,6 @@ func TestSpanish(t *testing.T) {
 		if slices.Contains(train, h) {
 			t.Errorf("held-out text %.40q is trained on", h)
 		}
-	}
-}
-
-// TestSpelled holds that every character is a token of the base's vocabulary:
-// then byte fallback never happens, whatever the merges do.
-func TestSpelled(t *testing.T) {
-	var tok struct {
-		Model struct {
-			Vocab map[string]int32 `json:"vocab"`
-		} `json:"model"`
-	}
-	b, err := fs.ReadFile(Base(), "tokenizer.json")
-	if err == nil {
-		err = json.Unmarshal(b, &tok)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	train, held, err := Spanish()
-	if err != nil {
-		t.Fatal(err)
-	}
-	missing := map[rune]int{}
-	for _, s := range slices.Concat(train, held) {
-		for _, r := range strings.ReplaceAll(s, " ", "▁") {
-			if _, ok := tok.Model.Vocab[string(r)]; !ok {
-				missing[r]++
-			}
-		}
-	}
-	if len(missing) != 0 {
-		t.Errorf("got characters without a token %v, want none", missing)
 	}
 }
 

@@ -2,10 +2,12 @@ package demo
 
 import (
 	"io/fs"
+	"math"
 	"slices"
 	"testing"
 
 	"graft/elo/data"
+	"graft/model/safetensors"
 	"graft/model/tokenizer"
 )
 
@@ -45,4 +47,47 @@ func TestNoByteTokens(t *testing.T) {
 		t.Errorf("unfolded: got %+v, want the six bytes of ¿ ó á", got)
 	}
 	t.Logf("%d documents, %d bytes, %d tokens", c.Len(), c.Bytes(), c.Tokens())
+}
+
+// TestBaseUntrained finds the rows of the base's embedding that only ever
+// decayed: two special tokens and most bytes, those of rare scripts and emoji
+// excepted, which training touched now and then, and the line feed.
+func TestBaseUntrained(t *testing.T) {
+	b, err := fs.ReadFile(Base(), "model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := safetensors.Parse("model.safetensors", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const vocab, width = 512, 64
+	rows := make([]float32, vocab*width)
+	if err := f.ReadF32(rows, "model.embed_tokens.weight"); err != nil {
+		t.Fatal(err)
+	}
+	norms := make([]float32, vocab)
+	for i := range norms {
+		sum := 0.0
+		for _, x := range rows[i*width : (i+1)*width] {
+			sum += float64(x) * float64(x)
+		}
+		norms[i] = float32(math.Sqrt(sum))
+	}
+	dead := data.Untrained(norms)
+	const bytesFrom, bytesTo = 3, 259
+	bytes, others := 0, []int{}
+	for id, d := range dead {
+		switch {
+		case d && id >= bytesFrom && id < bytesTo:
+			bytes++
+		case d:
+			others = append(others, id)
+		}
+	}
+	if bytes < 150 || dead[bytesFrom+'\n'] || !slices.Equal(others, []int{0, 2}) {
+		t.Errorf("got %d byte tokens (line feed: %v) and %v untrained, want most of 256 without it, <unk> and </s>", bytes, dead[bytesFrom+'\n'], others)
+	}
+	t.Logf("%d of 256 byte tokens look untrained", bytes)
 }
