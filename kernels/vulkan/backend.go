@@ -1,0 +1,179 @@
+package vulkan
+
+import (
+	"fmt"
+
+	"graft/kernels"
+	"graft/kernels/vulkan/vk"
+	"graft/shaders"
+)
+
+// Backend runs programs on one Vulkan device.
+type Backend struct {
+	session session
+	dev     *vk.Device
+	props   vk.Properties
+	info    Info
+
+	memTypes  []vk.MemoryType
+	maxBuffer int64
+	unified   bool // the CPU sees device memory at full speed: no staging
+	tickBits  int  // valid bits of timestamps; 0 is none
+
+	layout    vk.PipelineLayout
+	shaders   map[string]vk.Shader
+	pipelines map[string]vk.Pipeline
+	buffers   map[*Buffer]struct{}
+	execs     map[*exec]struct{}
+	stage     *Buffer
+}
+
+var _ kernels.Backend = (*Backend)(nil)
+
+// Open opens the device with the number arg, or the best one when arg is empty.
+// The error wraps kernels.ErrNoDevice when there is no such or no usable device.
+func Open(arg string) (*Backend, error) {
+	s, err := openSession()
+	if err != nil {
+		return nil, fmt.Errorf("vulkan: %w", err)
+	}
+	b, err := s.open(arg)
+	if err != nil {
+		s.close()
+		return nil, fmt.Errorf("vulkan: %w", err)
+	}
+	return b, nil
+}
+
+func (s session) open(arg string) (*Backend, error) {
+	devs, err := s.inst.PhysicalDevices()
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]Info, len(devs))
+	for i, d := range devs {
+		infos[i] = describe(i, d)
+	}
+	i, err := choose(infos, arg)
+	if err != nil {
+		return nil, err
+	}
+	phys := devs[i]
+	b := &Backend{
+		session:   s,
+		props:     phys.Properties(),
+		info:      infos[i],
+		shaders:   map[string]vk.Shader{},
+		pipelines: map[string]vk.Pipeline{},
+		buffers:   map[*Buffer]struct{}{},
+		execs:     map[*exec]struct{}{},
+	}
+	b.memTypes, _ = phys.Memory()
+	b.unified = b.props.Type == vk.TypeIntegrated || b.props.Type == vk.TypeCPU
+	if b.props.MaxAllocationSize > 0 {
+		b.maxBuffer = b.props.MaxAllocationSize - guard - minAlign
+	}
+	family := computeFamily(phys)
+	b.tickBits = phys.QueueFamilies()[family].TimestampBits
+	b.dev, err = phys.CreateDevice(vk.DeviceInfo{
+		Family:   family,
+		Features: vk.Features{BufferAddress: true, StorageBuffer16: true, TimelineSemaphore: true},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if b.layout, err = b.dev.CreatePipelineLayout(pushBytes); err != nil {
+		b.dev.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Caps describes the device.
+func (b *Backend) Caps() kernels.Caps {
+	return kernels.Caps{
+		Name:        "vulkan",
+		Device:      b.info.Name,
+		Fingerprint: fmt.Sprintf("vulkan/%s/%s/%s", b.info.Name, b.info.Driver, shaders.Fingerprint()),
+		Align:       max(minAlign, b.props.BufferAlign),
+		Memory:      b.info.Memory,
+		MaxBuffer:   b.maxBuffer,
+	}
+}
+
+// Info describes the device that was opened.
+func (b *Backend) Info() Info { return b.info }
+
+// Supports tells whether there is a kernel for the instruction.
+func (b *Backend) Supports(p *kernels.Program, in kernels.Instr) error {
+	_, err := expandInstr(p, 0, in)
+	return err
+}
+
+// Close frees everything that came from the backend, buffers and programs included.
+func (b *Backend) Close() error {
+	if b.closed() {
+		return nil
+	}
+	idle := b.dev.WaitIdle()
+	for e := range b.execs {
+		e.Close()
+	}
+	for u := range b.buffers {
+		u.Close()
+	}
+	for _, p := range b.pipelines {
+		b.dev.DestroyPipeline(p)
+	}
+	for _, s := range b.shaders {
+		b.dev.DestroyShader(s)
+	}
+	b.dev.DestroyPipelineLayout(b.layout)
+	err := b.dev.Close()
+	b.dev = nil
+	b.session.close()
+	if idle != nil {
+		err = idle
+	}
+	if err != nil {
+		return fmt.Errorf("vulkan: close: %w", err)
+	}
+	return nil
+}
+
+func (b *Backend) closed() bool { return b.dev == nil }
+
+// pipeline returns the kernel specialised with spec, compiling it at its first use.
+func (b *Backend) pipeline(kernel string, spec []uint32) (vk.Pipeline, error) {
+	key := fmt.Sprint(kernel, spec)
+	if p, ok := b.pipelines[key]; ok {
+		return p, nil
+	}
+	module, ok := b.shaders[kernel]
+	if !ok {
+		code, err := shaders.SPIRV(kernel)
+		if err != nil {
+			return 0, err
+		}
+		if module, err = b.dev.CreateShader(code); err != nil {
+			return 0, err
+		}
+		b.shaders[kernel] = module
+	}
+	p, err := b.dev.CreatePipeline(module, b.layout, spec)
+	if err != nil {
+		return 0, fmt.Errorf("kernel %s: %w", kernel, err)
+	}
+	b.pipelines[key] = p
+	return p, nil
+}
+
+// once records commands, runs them and waits.
+func (b *Backend) once(record func(*vk.CommandBuffer)) error {
+	r, err := b.record(func(c *vk.CommandBuffer) error { record(c); return nil })
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	return r.run()
+}

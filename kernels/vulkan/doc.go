@@ -1,0 +1,21 @@
+// Package vulkan runs programs on any device with a Vulkan 1.2 driver that has
+// device addresses: a GPU, or a software driver such as lavapipe.
+//
+// Importing it registers the backend "vulkan"; nothing of Vulkan is touched until
+// it is opened. The argument is the device's number in the driver's order:
+//
+//	import _ "graft/kernels/vulkan"
+//	be, err := kernels.Open("vulkan")   // the best device: discrete, integrated, virtual, software
+//	be, err := kernels.Open("vulkan:1") // the second one
+//	defer be.Close()
+//
+// A program is recorded once into a command buffer and replayed by one submission.
+// Kernels get their operands as device addresses in push constants, so there are no
+// descriptor sets; every allocation ends in a guard zone, because drivers may run
+// loads that control flow would skip. One queue, one timeline semaphore, Run waits.
+//
+// So far it knows Fill, Copy, MatMul, RMSNorm, SumSq, Advance and AdamW; Supports
+// refuses the rest. The kernels are made to be right, not yet to be fast: see
+// docs/adr/0003-backend-interface-proved-on-vulkan.md. With the build tag novulkan the
+// package stays, and opening says that Vulkan was not built in.
+package vulkan

@@ -1,0 +1,362 @@
+package vulkan
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"graft/kernels"
+	"graft/kernels/vulkan/vk"
+)
+
+// exec is a recorded program.
+type exec struct {
+	b      *Backend
+	prog   *kernels.Program
+	groups []int
+	steps  []step
+	bases  []uint64 // per slot: device address
+	temp   uint64   // device address of the temporary region
+	host   [][]byte // per slot: what the host sees of inputs and outputs
+
+	io      *Buffer // inputs and outputs that the exec owns
+	mirror  *Buffer // their host side, where device memory is not visible
+	ins     []moved // parts of io copied from mirror before the program
+	outs    []moved // and back after it
+	rec     *recording
+	runErr  error
+	pushBuf []byte
+}
+
+// moved is a range of io.
+type moved struct{ offset, size int64 }
+
+// Compile builds the pipelines and records the program. Regions bound to slots that the
+// program writes must not overlap other slots' regions.
+func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, temp kernels.Region) (kernels.Exec, error) {
+	if b.closed() {
+		return nil, errClosed
+	}
+	e := &exec{b: b, prog: p, groups: pl.Groups, bases: make([]uint64, len(p.Slots)), host: make([][]byte, len(p.Slots))}
+	if err := e.init(pl, bind, temp); err != nil {
+		e.free()
+		return nil, fmt.Errorf("vulkan: compile %s: %w", p.Name, err)
+	}
+	b.execs[e] = struct{}{}
+	return e, nil
+}
+
+func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, temp kernels.Region) (err error) {
+	if e.steps, err = steps(e.prog, pl); err != nil {
+		return err
+	}
+	if len(pl.Offsets) != len(e.prog.Slots) {
+		return fmt.Errorf("the plan is of a program with %d slots, this has %d", len(pl.Offsets), len(e.prog.Slots))
+	}
+	if pl.TempBytes > 0 {
+		if e.temp, _, err = e.b.region("the temporary region", temp, pl.TempBytes, minAlign); err != nil {
+			return err
+		}
+	}
+	for i, s := range e.prog.Slots {
+		id := kernels.SlotID(i)
+		if s.Role == kernels.Temp {
+			e.bases[i] = e.temp + uint64(max(pl.Offsets[i], 0))
+			continue
+		}
+		r, ok := bind[id]
+		if !ok {
+			if s.Role == kernels.Persistent {
+				return fmt.Errorf("persistent slot %q is not bound", s.Name)
+			}
+			continue
+		}
+		base, data, err := e.b.region(fmt.Sprintf("slot %q", s.Name), r, s.Bytes(), int64(s.DType.Size()))
+		if err != nil {
+			return err
+		}
+		e.bases[i] = base
+		if s.Role != kernels.Persistent && data != nil {
+			e.host[i] = data[:s.Bytes():s.Bytes()]
+		}
+	}
+	if err := e.disjoint(bind, temp, pl.TempBytes); err != nil {
+		return err
+	}
+	if err := e.ownIO(bind); err != nil {
+		return err
+	}
+	e.rec, err = e.b.record(func(c *vk.CommandBuffer) error { return e.emit(c, nil) })
+	return err
+}
+
+// region checks a region and returns its device address and what the host sees of it.
+func (b *Backend) region(what string, r kernels.Region, need, align int64) (uint64, []byte, error) {
+	u, ok := r.Buffer.(*Buffer)
+	if !ok || u.b != b {
+		return 0, nil, fmt.Errorf("%s: the buffer is not of this device", what)
+	}
+	if r.Offset < 0 || r.Size < need || r.Offset > u.size-r.Size {
+		return 0, nil, fmt.Errorf("%s: region [%d, %d) of a buffer of %d bytes, needs %d", what, r.Offset, r.Offset+r.Size, u.size, need)
+	}
+	if r.Offset%align != 0 {
+		return 0, nil, fmt.Errorf("%s: offset %d is not a multiple of %d", what, r.Offset, align)
+	}
+	var data []byte
+	if u.data != nil {
+		data = u.data[r.Offset : r.Offset+r.Size]
+	}
+	return u.addr + uint64(r.Offset), data, nil
+}
+
+// disjoint refuses bindings that the plan's barriers cannot know of: barriers are placed
+// by slot, before slots have memory.
+func (e *exec) disjoint(bind map[kernels.SlotID]kernels.Region, temp kernels.Region, tempBytes int64) error {
+	written := make([]bool, len(e.prog.Slots))
+	for _, in := range e.prog.Code {
+		for _, v := range in.Out {
+			written[v.Slot] = true
+		}
+	}
+	type use struct {
+		name    string
+		lo, hi  int64
+		written bool
+	}
+	uses := map[kernels.Buffer][]use{}
+	if tempBytes > 0 {
+		uses[temp.Buffer] = append(uses[temp.Buffer], use{"(temporaries)", temp.Offset, temp.Offset + tempBytes, true})
+	}
+	for i, s := range e.prog.Slots {
+		if r, ok := bind[kernels.SlotID(i)]; ok && s.Role != kernels.Temp {
+			uses[r.Buffer] = append(uses[r.Buffer], use{s.Name, r.Offset, r.Offset + s.Bytes(), written[i]})
+		}
+	}
+	for _, us := range uses {
+		slices.SortFunc(us, func(a, b use) int { return cmp.Compare(a.lo, b.lo) })
+		var last, lastWritten use // those that reach furthest
+		for _, u := range us {
+			with := lastWritten
+			if u.written {
+				with = last
+			}
+			if u.lo < with.hi {
+				return fmt.Errorf("slots %q and %q overlap and one is written", with.name, u.name)
+			}
+			if u.hi > last.hi {
+				last = u
+			}
+			if u.written && u.hi > lastWritten.hi {
+				lastWritten = u
+			}
+		}
+	}
+	return nil
+}
+
+// ownIO allocates the inputs and outputs that are not bound.
+func (e *exec) ownIO(bind map[kernels.SlotID]kernels.Region) (err error) {
+	align := e.b.Caps().Align
+	offsets := make([]int64, len(e.prog.Slots))
+	var total int64
+	for i, s := range e.prog.Slots {
+		_, bound := bind[kernels.SlotID(i)]
+		if offsets[i] = -1; bound || s.Role != kernels.Input && s.Role != kernels.Output {
+			continue
+		}
+		offsets[i] = total
+		if m := (moved{total, s.Bytes()}); s.Role == kernels.Input {
+			e.ins = append(e.ins, m)
+		} else {
+			e.outs = append(e.outs, m)
+		}
+		total += roundUp(s.Bytes(), align)
+	}
+	if total == 0 {
+		return nil
+	}
+	where := kernels.Host
+	if !e.b.unified {
+		where = kernels.Device
+	}
+	if e.io, err = e.b.alloc(total, where); err != nil {
+		return err
+	}
+	side := e.io
+	if !e.b.unified {
+		if e.mirror, err = e.b.alloc(total, kernels.Host); err != nil {
+			return err
+		}
+		side = e.mirror
+	}
+	for i, s := range e.prog.Slots {
+		if o := offsets[i]; o >= 0 {
+			e.bases[i] = e.io.addr + uint64(o)
+			e.host[i] = side.data[o : o+s.Bytes() : o+s.Bytes()]
+		}
+	}
+	return nil
+}
+
+// emit records uploads, dispatches with the plan's barriers, and downloads. With q
+// every dispatch stands between two timestamps and alone.
+func (e *exec) emit(c *vk.CommandBuffer, q *vk.Queries) error {
+	if q != nil {
+		c.ResetQueries(q)
+	}
+	if e.mirror != nil && len(e.ins) > 0 {
+		for _, m := range e.ins {
+			c.Copy(e.io.buf, m.offset, e.mirror.buf, m.offset, m.size)
+		}
+		c.Barrier()
+	}
+	next := 0
+	for i, s := range e.steps {
+		if next < len(e.groups) && e.groups[next] == i {
+			if next++; i > 0 && q == nil {
+				c.Barrier()
+			}
+		}
+		if q != nil {
+			c.Barrier()
+			c.Timestamp(q, 2*i)
+		}
+		if err := e.dispatch(c, s); err != nil {
+			return err
+		}
+		if q != nil {
+			c.Timestamp(q, 2*i+1)
+		}
+	}
+	if e.mirror != nil && len(e.outs) > 0 {
+		c.Barrier()
+		for _, m := range e.outs {
+			c.Copy(e.mirror.buf, m.offset, e.io.buf, m.offset, m.size)
+		}
+	}
+	// Replays follow one another on the queue: the next must see what this one wrote.
+	c.Barrier()
+	c.HostBarrier()
+	return nil
+}
+
+func (e *exec) dispatch(c *vk.CommandBuffer, s step) error {
+	p, err := e.b.pipeline(s.kernel, s.spec)
+	if err != nil {
+		return err
+	}
+	e.pushBuf = s.push(e.pushBuf[:0], func(id kernels.SlotID) uint64 {
+		if id == kernels.Scratch {
+			return e.temp + uint64(s.scratch)
+		}
+		return e.bases[id]
+	})
+	if len(e.pushBuf) > pushBytes {
+		return fmt.Errorf("kernel %s: %d bytes of push constants, at most %d", s.kernel, len(e.pushBuf), pushBytes)
+	}
+	c.Bind(p)
+	c.Push(e.b.layout, e.pushBuf)
+	c.Dispatch(s.groups[0], s.groups[1], s.groups[2])
+	return nil
+}
+
+// Input returns the host's side of an input, nil for another slot and for an input
+// bound to memory that the host cannot see.
+func (e *exec) Input(id kernels.SlotID) []byte { return e.side(id, kernels.Input) }
+
+// Output is Input for outputs.
+func (e *exec) Output(id kernels.SlotID) []byte { return e.side(id, kernels.Output) }
+
+func (e *exec) side(id kernels.SlotID, role kernels.Role) []byte {
+	if id < 0 || int(id) >= len(e.prog.Slots) || e.prog.Slots[id].Role != role {
+		return nil
+	}
+	return e.host[id]
+}
+
+// Run submits the recording n times, waiting each time. After an error of the driver
+// the program cannot run any more.
+func (e *exec) Run(ctx context.Context, n int) error {
+	for range n {
+		if e.rec == nil {
+			return errClosed
+		}
+		if e.runErr != nil {
+			return e.runErr
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.rec.run(); err != nil {
+			e.runErr = fmt.Errorf("vulkan: run %s: %w", e.prog.Name, err)
+		}
+	}
+	return e.runErr
+}
+
+// Profile runs once with a timestamp before and after every dispatch.
+func (e *exec) Profile(ctx context.Context) ([]kernels.Timing, error) {
+	if e.rec == nil {
+		return nil, errClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if e.b.tickBits == 0 {
+		return nil, fmt.Errorf("vulkan: profile %s: %s has no timestamps: %w", e.prog.Name, e.b.info.Name, errors.ErrUnsupported)
+	}
+	ts, err := e.profile()
+	if err != nil {
+		return nil, fmt.Errorf("vulkan: profile %s: %w", e.prog.Name, err)
+	}
+	return ts, nil
+}
+
+func (e *exec) profile() ([]kernels.Timing, error) {
+	q, err := e.b.dev.CreateQueries(max(1, 2*len(e.steps)))
+	if err != nil {
+		return nil, err
+	}
+	defer q.Destroy()
+	rec, err := e.b.record(func(c *vk.CommandBuffer) error { return e.emit(c, q) })
+	if err != nil {
+		return nil, err
+	}
+	defer rec.close()
+	if err := rec.run(); err != nil || len(e.steps) == 0 {
+		return nil, err
+	}
+	ticks, err := q.Results()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]kernels.Timing, len(e.steps))
+	mask := ^uint64(0) >> (64 - e.b.tickBits)
+	for i, s := range e.steps {
+		n := (ticks[2*i+1] - ticks[2*i]) & mask
+		out[i] = kernels.Timing{Instr: s.instr, Kernel: s.kernel, Seconds: float64(n) * e.b.props.TimestampPeriod * 1e-9}
+	}
+	return out, nil
+}
+
+// Close frees the recording and the memory that the exec owns.
+func (e *exec) Close() error {
+	delete(e.b.execs, e)
+	e.free()
+	return nil
+}
+
+func (e *exec) free() {
+	if e.rec != nil {
+		e.rec.close()
+		e.rec = nil
+	}
+	for _, u := range []*Buffer{e.io, e.mirror} {
+		if u != nil {
+			u.Close()
+		}
+	}
+	e.io, e.mirror, e.host = nil, nil, make([][]byte, len(e.prog.Slots))
+}

@@ -1,0 +1,121 @@
+package vulkan
+
+import (
+	"fmt"
+	"slices"
+
+	"graft/kernels"
+	"graft/kernels/plan"
+)
+
+// Plan expands the program into dispatches and places its temporaries.
+func (b *Backend) Plan(p *kernels.Program) (kernels.Plan, error) {
+	if err := p.Validate(); err != nil {
+		return kernels.Plan{}, fmt.Errorf("vulkan: %w", err)
+	}
+	expansions, scratch, err := expand(p)
+	if err != nil {
+		return kernels.Plan{}, err
+	}
+	align := b.Caps().Align
+	mem, err := plan.Memory(p, plan.Options{Align: align, Scratch: scratch})
+	if err != nil {
+		return kernels.Plan{}, fmt.Errorf("vulkan: %w", err)
+	}
+	pl := kernels.Plan{Offsets: mem.Offsets, TempBytes: mem.Bytes, Scratch: mem.ScratchBytes}
+	for i, x := range expansions {
+		for _, l := range x.launches {
+			pl.Dispatches = append(pl.Dispatches, kernels.Dispatch{Instr: i, Kernel: l.kernel,
+				Reads: shifted(l.reads, mem.Scratch[i]), Writes: shifted(l.writes, mem.Scratch[i])})
+		}
+	}
+	pl.Groups = plan.Barriers(p, pl.Dispatches, pl.Offsets)
+	for _, s := range p.Slots {
+		if s.Role == kernels.Input || s.Role == kernels.Output {
+			pl.IOBytes += roundUp(s.Bytes(), align)
+		}
+	}
+	if !b.unified {
+		pl.HostBytes = pl.IOBytes
+	}
+	return pl, nil
+}
+
+// expand turns every instruction into launches and lists their scratch.
+func expand(p *kernels.Program) (xs []*expansion, scratch []int64, err error) {
+	for i, in := range p.Code {
+		x, err := expandInstr(p, i, in)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w (%s, instruction %d)", err, p.Name, i)
+		}
+		xs = append(xs, x)
+		scratch = append(scratch, x.scratch)
+	}
+	return xs, scratch, nil
+}
+
+// shifted moves the spans in scratch to where the instruction's scratch lies.
+func shifted(spans []kernels.Span, by int64) []kernels.Span {
+	out := slices.Clone(spans)
+	for i := range out {
+		if out[i].Slot == kernels.Scratch {
+			out[i].Lo += by
+			out[i].Hi += by
+		}
+	}
+	return out
+}
+
+// step is a launch of a plan, with the offset of its scratch in the temporary region.
+type step struct {
+	*launch
+	scratch int64
+}
+
+// steps finds the launch of every dispatch of a plan. The order is the plan's: a test
+// may shuffle the dispatches of a group or keep only some.
+func steps(p *kernels.Program, pl kernels.Plan) ([]step, error) {
+	xs, _, err := expand(p)
+	if err != nil {
+		return nil, err
+	}
+	taken := map[*launch]bool{}
+	var out []step
+	for i, d := range pl.Dispatches {
+		if d.Instr < 0 || d.Instr >= len(xs) {
+			return nil, fmt.Errorf("vulkan: %s: dispatch %d is of instruction %d of %d", p.Name, i, d.Instr, len(xs))
+		}
+		found := false
+		by := scratchOf(d)
+		for k := range xs[d.Instr].launches {
+			l := &xs[d.Instr].launches[k]
+			// Launches of one instruction in one barrier group differ in what they write,
+			// so this is no guess.
+			if taken[l] || l.kernel != d.Kernel || !slices.Equal(shifted(l.reads, by), d.Reads) ||
+				!slices.Equal(shifted(l.writes, by), d.Writes) {
+				continue
+			}
+			taken[l], found = true, true
+			out = append(out, step{l, by})
+			break
+		}
+		if !found {
+			return nil, fmt.Errorf("vulkan: %s: dispatch %d (%s) is none of this program's", p.Name, i, d.Kernel)
+		}
+	}
+	return out, nil
+}
+
+// scratchOf gives the lowest byte of scratch that a dispatch touches. Every launch that
+// uses scratch uses it from its start.
+func scratchOf(d kernels.Dispatch) int64 {
+	lo := int64(-1)
+	for _, s := range slices.Concat(d.Reads, d.Writes) {
+		if s.Slot == kernels.Scratch && (lo < 0 || s.Lo < lo) {
+			lo = s.Lo
+		}
+	}
+	return max(lo, 0)
+}
+
+func roundUp(n, align int64) int64 { return (n + align - 1) / align * align }
