@@ -1,0 +1,173 @@
+package cpu
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"graft/kernels"
+	"graft/kernels/plan"
+)
+
+var errClosed = errors.New("cpu: backend is closed")
+
+var _ kernels.Backend = (*Backend)(nil)
+
+func init() {
+	kernels.Register("cpu", func(arg string) (kernels.Backend, error) { return Open(arg) })
+}
+
+// Backend is a pool of threads. Its methods and those of its Execs are for one
+// goroutine at a time.
+type Backend struct {
+	pool   *pool
+	closed bool
+	// concurrent runs the dispatches of each barrier group at once; set by
+	// tests so that the race detector sees a missing barrier.
+	concurrent bool
+}
+
+// Open starts threads goroutines, the caller's counted: a decimal number, or
+// "" for GRAFT_THREADS or else GOMAXPROCS.
+func Open(threads string) (*Backend, error) {
+	from := "device cpu:" + threads
+	if threads == "" {
+		from, threads = "GRAFT_THREADS", os.Getenv("GRAFT_THREADS")
+	}
+	n := runtime.GOMAXPROCS(0)
+	if threads != "" {
+		var err error
+		n, err = strconv.Atoi(threads)
+		if err != nil || n < 1 || n > 4096 {
+			return nil, fmt.Errorf("cpu: %s: got %q threads, want 1 to 4096", from, threads)
+		}
+	}
+	return &Backend{pool: newPool(n)}, nil
+}
+
+// Caps describes the processor.
+func (b *Backend) Caps() kernels.Caps {
+	return kernels.Caps{
+		Name:        "cpu",
+		Device:      model(),
+		Fingerprint: "cpu/portable/" + runtime.GOARCH,
+		Align:       align,
+		Memory:      memoryBytes(),
+		MatrixTypes: []kernels.DType{kernels.F32, kernels.BF16, kernels.F16},
+		Threads:     b.pool.threads(),
+	}
+}
+
+// Supports takes every instruction that the table takes.
+func (b *Backend) Supports(p *kernels.Program, in kernels.Instr) error {
+	_, err := kernels.Check(p, in)
+	return err
+}
+
+// Plan lays out a program. It allocates nothing but the plan.
+func (b *Backend) Plan(p *kernels.Program) (kernels.Plan, error) {
+	pl, _, _, err := b.plan(p)
+	return pl, err
+}
+
+func (b *Backend) plan(p *kernels.Program) (kernels.Plan, *builder, plan.Layout, error) {
+	fail := func(err error) (kernels.Plan, *builder, plan.Layout, error) {
+		return kernels.Plan{}, nil, plan.Layout{}, err
+	}
+	if err := p.Validate(); err != nil {
+		return fail(err)
+	}
+	bd, err := build(p)
+	if err != nil {
+		return fail(err)
+	}
+	l, err := plan.Memory(p, plan.Options{Align: align, Scratch: bd.scratch})
+	if err != nil {
+		return fail(err)
+	}
+	pl := kernels.Plan{Offsets: l.Offsets, TempBytes: l.Bytes, Scratch: l.ScratchBytes}
+	for _, s := range bd.steps {
+		pl.Dispatches = append(pl.Dispatches, kernels.Dispatch{
+			Instr: s.instr, Kernel: s.kernel,
+			Reads: spans(s.reads, l.Scratch[s.instr]), Writes: spans(s.writes, l.Scratch[s.instr]),
+		})
+	}
+	pl.Groups = plan.Barriers(p, pl.Dispatches, l.Offsets)
+	for _, s := range p.Slots {
+		if s.Role == kernels.Input || s.Role == kernels.Output {
+			pl.IOBytes += s.Bytes()
+		}
+	}
+	pl.HostBytes = int64(b.pool.threads()) * int64(bd.locals()) * 4
+	return pl, bd, l, nil
+}
+
+func spans(os []operand, scratch int64) []kernels.Span {
+	out := make([]kernels.Span, len(os))
+	for i, o := range os {
+		out[i] = o.span()
+		if o.slot == kernels.Scratch {
+			out[i].Lo += scratch
+			out[i].Hi += scratch
+		}
+	}
+	return out
+}
+
+// Alloc gives zeroed memory; both places are the same here.
+func (b *Backend) Alloc(size int64, _ kernels.Place) (kernels.Buffer, error) {
+	if b.closed {
+		return nil, errClosed
+	}
+	if size < 0 || size > math.MaxInt-align {
+		return nil, fmt.Errorf("cpu: allocation of %d bytes", size)
+	}
+	return &buffer{mem: aligned(size)}, nil
+}
+
+// Close stops the threads. Execs of a closed backend return an error.
+func (b *Backend) Close() error {
+	if !b.closed {
+		b.closed = true
+		b.pool.close()
+	}
+	return nil
+}
+
+// model is the processor's own name where the system tells it.
+func model() string {
+	if s := field("/proc/cpuinfo", "model name"); s != "" {
+		return s
+	}
+	return runtime.GOOS + "/" + runtime.GOARCH
+}
+
+// memoryBytes is the memory that the system says is available; 0 is unknown.
+func memoryBytes() int64 {
+	kb, _, _ := strings.Cut(field("/proc/meminfo", "MemAvailable"), " ")
+	n, err := strconv.ParseInt(kb, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n << 10
+}
+
+// field finds "key : value" in a file of the kernel's; "" when there is none.
+func field(path, key string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if k, v, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(k) == key {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,251 @@
+package cpu
+
+import (
+	"math"
+
+	"graft/internal/f16"
+	"graft/kernels"
+)
+
+func lowerFill(b *builder, in kernels.Instr, _ kernels.Dims) {
+	y := b.view(in.Out[0])
+	n := in.Out[0].Len()
+	value := pattern(y.dt, in.Attr.Alpha)
+	b.add(step{
+		kernel: "fill", writes: []operand{y}, tasks: blocks(n, grain),
+		bind: func(m *memory) task {
+			mem := m.array(y).b
+			size := y.dt.Size()
+			return func(t int, _ []float32) {
+				fill(mem[t*grain*size:min((t+1)*grain, n)*size], value[:size])
+			}
+		},
+	})
+}
+
+// fill repeats value over dst.
+func fill(dst, value []byte) {
+	for n := copy(dst, value); n < len(dst); n *= 2 {
+		copy(dst[n:], dst[:n])
+	}
+}
+
+// pattern is the bytes of a number in a storage type.
+func pattern(dt kernels.DType, x float32) [4]byte {
+	var u uint32
+	switch dt {
+	case kernels.F32:
+		u = math.Float32bits(x)
+	case kernels.BF16:
+		u = uint32(f16.ToBF16(x))
+	case kernels.F16:
+		u = uint32(f16.ToF16(x))
+	default:
+		u = uint32(int64(x))
+	}
+	return [4]byte{byte(u), byte(u >> 8), byte(u >> 16), byte(u >> 24)}
+}
+
+func lowerCopy(b *builder, in kernels.Instr, _ kernels.Dims) {
+	x, y := b.view(in.In[0]), b.view(in.Out[0])
+	g := newGrid(x.shape, x.stride, y.stride)
+	b.add(step{
+		kernel: "copy", reads: []operand{x}, writes: []operand{y}, tasks: g.tasks, local: piece,
+		bind: func(m *memory) task {
+			xa, ya := m.array(x), m.array(y)
+			if x.dt == y.dt {
+				return copyBits(&g, xa, ya)
+			}
+			return func(t int, local []float32) {
+				first := t / g.pieces * g.perTask
+				from := t % g.pieces * grain
+				to := min(from+grain, g.n)
+				for i := first; i < min(first+g.perTask, g.count); i++ {
+					xo, yo := g.offset(0, i), g.offset(1, i)
+					for lo := from; lo < to; lo += piece {
+						n := min(lo+piece, to) - lo
+						row := xa.gather(xo+lo*g.inner[0], n, g.inner[0], local)
+						ya.scatter(yo+lo*g.inner[1], g.inner[1], row)
+					}
+				}
+			}
+		},
+	})
+}
+
+// copyBits copies elements of one type, whatever their bits mean.
+func copyBits(g *grid, x, y *array) task {
+	switch x.dt.Size() {
+	case 4:
+		return copyElements(g, cast[uint32](x.b), cast[uint32](y.b))
+	case 2:
+		return copyElements(g, cast[uint16](x.b), cast[uint16](y.b))
+	default:
+		return copyElements(g, x.b, y.b)
+	}
+}
+
+func copyElements[T uint8 | uint16 | uint32](g *grid, x, y []T) task {
+	sx, sy := g.inner[0], g.inner[1]
+	return func(t int, _ []float32) {
+		first := t / g.pieces * g.perTask
+		lo := t % g.pieces * grain
+		n := min(lo+grain, g.n) - lo
+		for i := first; i < min(first+g.perTask, g.count); i++ {
+			xo, yo := g.offset(0, i)+lo*sx, g.offset(1, i)+lo*sy
+			if sx == 1 && sy == 1 {
+				copy(y[yo:yo+n], x[xo:xo+n])
+				continue
+			}
+			for range n {
+				y[yo] = x[xo]
+				xo += sx
+				yo += sy
+			}
+		}
+	}
+}
+
+func lowerUnary(b *builder, in kernels.Instr, _ kernels.Dims) {
+	x, y := b.view(in.In[0]), b.view(in.Out[0])
+	n := in.Out[0].Len()
+	f := unaryLoop(in.Attr)
+	b.add(step{
+		kernel: "unary_" + in.Attr.Unary.String(), reads: []operand{x}, writes: []operand{y},
+		tasks: blocks(n, grain), local: 2 * piece,
+		bind: func(m *memory) task {
+			xa, ya := m.array(x), m.array(y)
+			return func(t int, local []float32) {
+				to := min((t+1)*grain, n)
+				for lo := t * grain; lo < to; lo += piece {
+					k := min(piece, to-lo)
+					dst := ya.dst(lo, k, local[piece:])
+					f(dst, xa.load(lo, k, local[:piece]))
+					ya.store(lo, dst)
+				}
+			}
+		},
+	})
+}
+
+// unaryLoop is y[i] = f(x[i]) over slices of equal length.
+func unaryLoop(a kernels.Attr) func(y, x []float32) {
+	alpha, beta := a.Alpha, a.Beta
+	switch a.Unary {
+	case kernels.Affine:
+		return func(y, x []float32) {
+			for i, v := range x[:len(y)] {
+				y[i] = alpha*v + beta
+			}
+		}
+	case kernels.ReLU:
+		return func(y, x []float32) {
+			for i, v := range x[:len(y)] {
+				if v < 0 { // NaN passes
+					v = 0
+				}
+				y[i] = v
+			}
+		}
+	case kernels.Step:
+		return func(y, x []float32) {
+			for i, v := range x[:len(y)] {
+				y[i] = positive(v)
+			}
+		}
+	}
+	f := map[kernels.UnaryKind]func(float64) float64{
+		kernels.Exp: exp, kernels.Log: math.Log, kernels.Sqrt: math.Sqrt,
+		kernels.Recip: func(x float64) float64 { return 1 / x }, kernels.Tanh: tanh, kernels.Sigmoid: sigmoid,
+	}[a.Unary]
+	return func(y, x []float32) {
+		for i, v := range x[:len(y)] {
+			y[i] = float32(f(float64(v)))
+		}
+	}
+}
+
+// positive is 1 above 0 and else 0, for NaN too.
+func positive(v float32) float32 {
+	if v > 0 {
+		return 1
+	}
+	return 0
+}
+
+func lowerBinary(b *builder, in kernels.Instr, _ kernels.Dims) {
+	x, z, y := b.view(in.In[0]), b.view(in.In[1]), b.view(in.Out[0])
+	g := newGrid(y.shape, x.stride, z.stride, y.stride)
+	f := binaryLoop(in.Attr.Binary)
+	b.add(step{
+		kernel: "binary_" + in.Attr.Binary.String(), reads: []operand{x, z}, writes: []operand{y},
+		tasks: g.tasks, local: 3 * piece,
+		bind: func(m *memory) task {
+			xa, za, ya := m.array(x), m.array(z), m.array(y)
+			return func(t int, local []float32) {
+				first := t / g.pieces * g.perTask
+				from := t % g.pieces * grain
+				to := min(from+grain, g.n)
+				for i := first; i < min(first+g.perTask, g.count); i++ {
+					xo, zo, yo := g.offset(0, i), g.offset(1, i), g.offset(2, i)
+					for lo := from; lo < to; lo += piece {
+						n := min(piece, to-lo)
+						dst := ya.dst(yo+lo, n, local[2*piece:])
+						f(dst, xa.gather(xo+lo*g.inner[0], n, g.inner[0], local[:piece]),
+							za.gather(zo+lo*g.inner[1], n, g.inner[1], local[piece:2*piece]))
+						ya.store(yo+lo, dst)
+					}
+				}
+			}
+		},
+	})
+}
+
+// binaryLoop is y[i] = a[i] . b[i] over slices of equal length.
+func binaryLoop(k kernels.BinaryKind) func(y, a, b []float32) {
+	switch k {
+	case kernels.Add:
+		return func(y, a, b []float32) {
+			a, b = a[:len(y)], b[:len(y)]
+			for i := range y {
+				y[i] = a[i] + b[i]
+			}
+		}
+	case kernels.Sub:
+		return func(y, a, b []float32) {
+			a, b = a[:len(y)], b[:len(y)]
+			for i := range y {
+				y[i] = a[i] - b[i]
+			}
+		}
+	case kernels.Mul:
+		return func(y, a, b []float32) {
+			a, b = a[:len(y)], b[:len(y)]
+			for i := range y {
+				y[i] = a[i] * b[i]
+			}
+		}
+	case kernels.Div:
+		return func(y, a, b []float32) {
+			a, b = a[:len(y)], b[:len(y)]
+			for i := range y {
+				y[i] = a[i] / b[i]
+			}
+		}
+	default:
+		return func(y, a, b []float32) {
+			a, b = a[:len(y)], b[:len(y)]
+			for i := range y {
+				y[i] = equal01(a[i], b[i])
+			}
+		}
+	}
+}
+
+// equal01 is 1 for equal numbers, else 0; NaN equals nothing.
+func equal01(a, b float32) float32 {
+	if a == b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,174 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"graft/kernels"
+)
+
+var _ kernels.Exec = (*exec)(nil)
+
+// exec is a program bound to memory.
+type exec struct {
+	be     *Backend
+	prog   *kernels.Program
+	slots  [][]byte
+	steps  []step
+	bound  []task
+	locals [][]float32 // per goroutine of the pool
+	groups []int
+	lone   [][]float32 // per dispatch, for concurrent runs only
+	closed bool
+}
+
+// Compile binds a program to memory. The plan must be this backend's own for
+// the program; its Groups may have been changed.
+func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, temp kernels.Region) (kernels.Exec, error) {
+	if b.closed {
+		return nil, errClosed
+	}
+	own, bd, layout, err := b.plan(p)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Equal(own.Offsets, pl.Offsets) || own.TempBytes != pl.TempBytes || len(own.Dispatches) != len(pl.Dispatches) {
+		return nil, fmt.Errorf("cpu: %s: the plan is another program's or another backend's", p.Name)
+	}
+	e := &exec{be: b, prog: p, steps: bd.steps, groups: slices.Clone(pl.Groups)}
+	tmp, err := bytesOf(temp, own.TempBytes, p.Name+": temporary region")
+	if err != nil {
+		return nil, err
+	}
+	if e.slots, err = slotBytes(p, own, bind, tmp); err != nil {
+		return nil, err
+	}
+	m := &memory{slots: e.slots, temp: tmp, scratch: layout.Scratch}
+	for _, s := range e.steps {
+		m.instr = s.instr
+		e.bound = append(e.bound, s.bind(m))
+	}
+	for range b.pool.threads() {
+		e.locals = append(e.locals, cast[float32](aligned(int64(bd.locals())*4)))
+	}
+	if b.concurrent {
+		for _, s := range e.steps {
+			e.lone = append(e.lone, cast[float32](aligned(int64(s.local)*4)))
+		}
+	}
+	return e, nil
+}
+
+// slotBytes gives every slot its memory.
+func slotBytes(p *kernels.Program, pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, tmp []byte) ([][]byte, error) {
+	slots := make([][]byte, len(p.Slots))
+	for i, s := range p.Slots {
+		r, ok := bind[kernels.SlotID(i)]
+		switch {
+		case s.Role == kernels.Temp:
+			if o := pl.Offsets[i]; o >= 0 {
+				slots[i] = tmp[o : o+s.Bytes() : o+s.Bytes()]
+			}
+		case ok:
+			b, err := bytesOf(r, s.Bytes(), fmt.Sprintf("%s: slot %q", p.Name, s.Name))
+			if err != nil {
+				return nil, err
+			}
+			slots[i] = b
+		case s.Role == kernels.Persistent:
+			return nil, fmt.Errorf("cpu: %s: persistent slot %q is not bound", p.Name, s.Name)
+		default:
+			slots[i] = aligned(s.Bytes())
+		}
+	}
+	return slots, nil
+}
+
+// Input gives the memory of an input.
+func (e *exec) Input(s kernels.SlotID) []byte { return e.bytes(s, kernels.Input) }
+
+// Output gives the memory of an output.
+func (e *exec) Output(s kernels.SlotID) []byte { return e.bytes(s, kernels.Output) }
+
+func (e *exec) bytes(s kernels.SlotID, r kernels.Role) []byte {
+	if e.closed || s < 0 || int(s) >= len(e.prog.Slots) || e.prog.Slots[s].Role != r {
+		return nil
+	}
+	return e.slots[s]
+}
+
+func (e *exec) usable() error {
+	if e.closed {
+		return fmt.Errorf("cpu: %s: program is closed", e.prog.Name)
+	}
+	if e.be.closed {
+		return errClosed
+	}
+	return nil
+}
+
+// Run replays the program n times.
+func (e *exec) Run(ctx context.Context, n int) error {
+	if err := e.usable(); err != nil {
+		return err
+	}
+	for range n {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if e.be.concurrent {
+			e.runGroups()
+			continue
+		}
+		for i, work := range e.bound {
+			e.be.pool.run(work, e.steps[i].tasks, e.locals)
+		}
+	}
+	return nil
+}
+
+// runGroups runs the dispatches of each barrier group on a goroutine each.
+func (e *exec) runGroups() {
+	for g, first := range e.groups {
+		end := len(e.bound)
+		if g+1 < len(e.groups) {
+			end = e.groups[g+1]
+		}
+		var wg sync.WaitGroup
+		for i := first; i < end; i++ {
+			wg.Go(func() {
+				for t := range e.steps[i].tasks {
+					e.bound[i](t, e.lone[i])
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+// Profile runs once and times every dispatch.
+func (e *exec) Profile(ctx context.Context) ([]kernels.Timing, error) {
+	if err := e.usable(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	times := make([]kernels.Timing, len(e.bound))
+	for i, work := range e.bound {
+		start := time.Now()
+		e.be.pool.run(work, e.steps[i].tasks, e.locals)
+		times[i] = kernels.Timing{Instr: e.steps[i].instr, Kernel: e.steps[i].kernel, Seconds: time.Since(start).Seconds()}
+	}
+	return times, nil
+}
+
+// Close releases the program's own memory.
+func (e *exec) Close() error {
+	e.closed = true
+	e.slots, e.bound, e.locals, e.lone = nil, nil, nil, nil
+	return nil
+}

@@ -1,0 +1,187 @@
+package cpu
+
+import (
+	"math"
+
+	"graft/kernels"
+)
+
+// crossEntropyRow reads a row of scores z = cap(Scale logits); it returns log
+// sum exp and the loss, which is 0 for a target outside of the vocabulary.
+func crossEntropyRow(z []float32, largest float32, target int32) (loss, lse float32) {
+	var sum float64
+	for _, v := range z {
+		sum += exp(float64(v) - float64(largest))
+	}
+	tail := math.Log(sum)
+	if math.IsInf(float64(largest), 0) {
+		tail = 0
+	}
+	if inRange(target, len(z)) {
+		// The difference is taken before rounding: it may be much smaller
+		// than its parts.
+		loss = float32(tail + (float64(largest) - float64(z[target])))
+	}
+	return loss, float32(float64(largest) + tail)
+}
+
+func lowerCrossEntropy(b *builder, in kernels.Instr, _ kernels.Dims) {
+	b.crossEntropy("cross_entropy", b.view(in.In[0]), b.view(in.In[1]), b.view(in.Out[0]), b.view(in.Out[1]), in.Attr)
+}
+
+// crossEntropy adds the step from logits to loss and lse.
+func (b *builder) crossEntropy(name string, logits, targets, loss, lse operand, a kernels.Attr) {
+	n, v := logits.dim(0), logits.dim(1)
+	per := rowsPerTask(4 * v)
+	b.add(step{
+		kernel: name, reads: []operand{logits, targets}, writes: []operand{loss, lse}, tasks: blocks(n, per), local: 2 * v,
+		bind: func(m *memory) task {
+			xa, ta, la, sa := m.array(logits), m.array(targets).i, m.array(loss).f, m.array(lse).f
+			return func(t int, local []float32) {
+				for i := t * per; i < min((t+1)*per, n); i++ {
+					x := xa.load(i*v, v, local)
+					z := local[v : 2*v]
+					largest := scores(z, x, a.Scale, a.SoftCap)
+					la[i], sa[i] = crossEntropyRow(z, largest, ta[i])
+				}
+			}
+		},
+	})
+}
+
+func lowerCrossEntropyBwd(b *builder, in kernels.Instr, d kernels.Dims) {
+	x, targets, lse, dloss := b.view(in.In[0]), b.view(in.In[1]), b.view(in.In[2]), b.view(in.In[3])
+	dx := b.view(in.Out[0])
+	n, v := d.Get('N'), d.Get('V')
+	per := rowsPerTask(4 * v)
+	scale, softCap := in.Attr.Scale, in.Attr.SoftCap
+	b.add(step{
+		kernel: "cross_entropy_bwd", reads: []operand{x, targets, lse, dloss}, writes: []operand{dx},
+		tasks: blocks(n, per), local: 2 * v,
+		bind: func(m *memory) task {
+			xa, ta, la, da, dxa := m.array(x), m.array(targets).i, m.array(lse).f, m.array(dloss).f, m.array(dx)
+			return func(t int, local []float32) {
+				for i := t * per; i < min((t+1)*per, n); i++ {
+					row := xa.load(i*v, v, local)
+					dst := dxa.dst(i*v, v, local[v:])
+					lossGradRow(dst, row, ta[i], float64(la[i]), da[i*dloss.stride[0]], scale, softCap)
+					dxa.store(i*v, dst)
+				}
+			}
+		},
+	})
+}
+
+// lossGradRow sets dx to g scale cap' (exp(z - lse) - onehot(target)), z =
+// cap(scale x); zeros for an ignored target. dx may be x.
+func lossGradRow(dx, x []float32, target int32, lse float64, g, scale, softCap float32) {
+	if !inRange(target, len(x)) {
+		clear(dx)
+		return
+	}
+	f := g * scale
+	for k, v := range x {
+		z, dc := capped(v*scale, softCap)
+		p := exp(float64(z) - lse)
+		if k == int(target) {
+			p--
+		}
+		dx[k] = float32(p) * f * dc
+	}
+}
+
+// lossRows is the number of tokens whose logits are held at once.
+func lossRows(n, v int) int {
+	const most = 256
+	const elements = 1 << 24 // 64 MiB
+	return min(n, max(16, min(most, elements/v/16*16)))
+}
+
+// lowerLinearCE computes the logits of some tokens at a time.
+func lowerLinearCE(b *builder, in kernels.Instr, d kernels.Dims) {
+	h, head, targets := b.view(in.In[0]), b.view(in.In[1]), b.view(in.In[2])
+	loss, lse := b.view(in.Out[0]), b.view(in.Out[1])
+	n, v := d.Get('N'), d.Get('V')
+	rows := lossRows(n, v)
+	z := b.temp(rows, v)
+	for lo := 0; lo < n; lo += rows {
+		hi := min(lo+rows, n)
+		zc := z.rows(0, hi-lo)
+		b.product(product{name: "linear_ce_logits", a: h.rows(lo, hi), b: head, c: zc, transB: true, alpha: 1})
+		b.crossEntropy("linear_ce_loss", zc, targets.rows(lo, hi), loss.rows(lo, hi), lse.rows(lo, hi), in.Attr)
+	}
+}
+
+// lowerLinearCEGrad does the same and turns the logits into their gradient
+// before they are forgotten. dhead adds up over the chunks in order.
+func lowerLinearCEGrad(b *builder, in kernels.Instr, d kernels.Dims) {
+	h, head, targets, scale := b.view(in.In[0]), b.view(in.In[1]), b.view(in.In[2]), b.view(in.In[3])
+	loss, dh := b.view(in.Out[0]), b.view(in.Out[1])
+	dhead, hasDW := b.out(in, "dhead")
+	n, v := d.Get('N'), d.Get('V')
+	rows := lossRows(n, v)
+	z := b.temp(rows, v)
+	beta := in.Attr.Beta
+	for lo := 0; lo < n; lo += rows {
+		hi := min(lo+rows, n)
+		zc, hc := z.rows(0, hi-lo), h.rows(lo, hi)
+		b.product(product{name: "linear_ce_logits", a: hc, b: head, c: zc, transB: true, alpha: 1})
+		b.lossGrad(zc, targets.rows(lo, hi), scale.rows(lo, hi), loss.rows(lo, hi), in.Attr)
+		b.product(product{name: "linear_ce_dh", a: zc, b: head, c: dh.rows(lo, hi), alpha: 1})
+		if hasDW {
+			b.product(product{name: "linear_ce_dhead", a: zc, b: hc, c: dhead, transA: true, alpha: 1, beta: beta})
+			beta = 1
+		}
+	}
+}
+
+// lossGrad replaces logits by their gradient and gives the loss.
+func (b *builder) lossGrad(z, targets, scale, loss operand, a kernels.Attr) {
+	n, v := z.dim(0), z.dim(1)
+	per := rowsPerTask(4 * v)
+	b.add(step{
+		kernel: "linear_ce_grad", reads: []operand{z, targets, scale}, writes: []operand{z, loss},
+		tasks: blocks(n, per), local: v,
+		bind: func(m *memory) task {
+			za, ta, sa, la := m.array(z).f, m.array(targets).i, m.array(scale).f, m.array(loss).f
+			return func(t int, local []float32) {
+				for i := t * per; i < min((t+1)*per, n); i++ {
+					row := za[i*v : (i+1)*v]
+					la[i] = lossGradInPlace(row, local[:v], ta[i], sa[i*scale.stride[0]], a.Scale, a.SoftCap)
+				}
+			}
+		},
+	})
+}
+
+// lossGradInPlace turns logits x into their gradient, as lossGradRow does, and
+// returns the loss. buf keeps the scores' exponentials, so that each is
+// computed once.
+func lossGradInPlace(x, buf []float32, target int32, g, scale, softCap float32) (loss float32) {
+	if !inRange(target, len(x)) {
+		clear(x)
+		return 0
+	}
+	largest := scores(buf, x, scale, softCap)
+	at := buf[target]
+	sum := expSum(buf, largest)
+	if math.IsInf(float64(largest), 0) {
+		sum = 1
+	}
+	loss = float32(math.Log(sum) + (float64(largest) - float64(at)))
+	inv := 1 / sum
+	f := float64(g) * float64(scale)
+	for k, e := range buf {
+		p := float64(e) * inv
+		if k == int(target) {
+			p--
+		}
+		v := p * f
+		if softCap != 0 {
+			_, dc := capped(x[k]*scale, softCap)
+			v *= float64(dc)
+		}
+		x[k] = float32(v)
+	}
+	return loss
+}

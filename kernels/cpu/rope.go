@@ -1,0 +1,47 @@
+package cpu
+
+import "graft/kernels"
+
+// lowerRoPE computes the angles of a token once for all its heads.
+func lowerRoPE(b *builder, in kernels.Instr, d kernels.Dims) {
+	x, pos, freqs, y := b.view(in.In[0]), b.view(in.In[1]), b.view(in.In[2]), b.view(in.Out[0])
+	n, h, hd, r := d.Get('N'), d.Get('H'), d.Get('D'), d.Get('R')
+	per := rowsPerTask(h * hd)
+	scale, sign := float64(in.Attr.Scale), float64(in.Attr.Sign)
+	b.add(step{
+		kernel: "rope", reads: []operand{x, pos, freqs}, writes: []operand{y},
+		tasks: blocks(n, per), local: 2*r + 2*h*hd,
+		bind: func(m *memory) task {
+			xa, pf, ff, ya := m.array(x), m.array(pos).i, m.array(freqs).f, m.array(y)
+			return func(t int, local []float32) {
+				cos, sin := carve(&local, r), carve(&local, r)
+				in, out := carve(&local, h*hd), carve(&local, h*hd)
+				for i := t * per; i < min((t+1)*per, n); i++ {
+					for k := range cos {
+						s, c := sincos(sign * float64(pf[i]) * float64(ff[k]))
+						sin[k], cos[k] = float32(s*scale), float32(c*scale)
+					}
+					src := xa.load(i*x.stride[0], h*hd, in)
+					dst := ya.dst(i*y.stride[0], h*hd, out)
+					for k := 0; k < h*hd; k += hd {
+						rotate(dst[k:k+hd], src[k:k+hd], cos, sin)
+					}
+					ya.store(i*y.stride[0], dst)
+				}
+			}
+		},
+	})
+}
+
+// rotate turns the pairs (x[k], x[k+R]) and copies what is beyond 2R; dst may
+// be src.
+func rotate(dst, src, cos, sin []float32) {
+	r := len(cos)
+	a, b, sin := src[:r], src[r:2*r], sin[:r]
+	da, db := dst[:r], dst[r:2*r]
+	for k, c := range cos {
+		p, q, s := a[k], b[k], sin[k]
+		da[k], db[k] = p*c-q*s, q*c+p*s
+	}
+	copy(dst[2*r:], src[2*r:])
+}

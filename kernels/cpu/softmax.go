@@ -1,0 +1,117 @@
+package cpu
+
+import (
+	"math"
+
+	"graft/kernels"
+)
+
+var negInf = float32(math.Inf(-1))
+
+// scores sets z to cap(scale x) and returns the largest, NaN if any is. z may
+// be x.
+func scores(z, x []float32, scale, softCap float32) float32 {
+	largest := negInf
+	z = z[:len(x)]
+	for i, v := range x {
+		v *= scale
+		if softCap != 0 {
+			v, _ = capped(v, softCap)
+		}
+		z[i] = v
+		if v > largest || v != v {
+			largest = v
+		}
+	}
+	return largest
+}
+
+// expSum sets z to exp(z - largest) and returns the sum. Where the largest is
+// infinite, log sum exp is that infinity, z holds the shares (NaN for itself,
+// 0 for what is finite), and the sum says nothing.
+func expSum(z []float32, largest float32) float64 {
+	var sum float64
+	for i, v := range z {
+		e := exp(float64(v) - float64(largest))
+		z[i] = float32(e)
+		sum += e
+	}
+	return sum
+}
+
+func lowerSoftmax(b *builder, in kernels.Instr, d kernels.Dims) {
+	x, p, lse := b.view(in.In[0]), b.view(in.Out[0]), b.view(in.Out[1])
+	reads, vis := b.visibility(in, d)
+	h, tt, s := d.Get('H'), d.Get('T'), d.Get('S')
+	n := d.Get('B') * h * tt
+	per := rowsPerTask(4 * s)
+	scale, softCap := in.Attr.Scale, in.Attr.SoftCap
+	b.add(step{
+		kernel: "softmax", reads: append(reads, x), writes: []operand{p, lse}, tasks: blocks(n, per), local: 2 * s,
+		bind: func(m *memory) task {
+			xa, pa, la, v := m.array(x), m.array(p), m.array(lse).f, vis(m)
+			return func(t int, local []float32) {
+				for i := t * per; i < min((t+1)*per, n); i++ {
+					lo, hi := v.span(i/(h*tt), i%tt)
+					row := xa.load(i*s, s, local)
+					z := pa.dst(i*s, s, local[s:])
+					la[i] = softmaxRow(z, row, lo, hi, scale, softCap)
+					pa.store(i*s, z)
+				}
+			}
+		},
+	})
+}
+
+// softmaxRow sets p to the softmax of cap(scale x) over [lo, hi), else 0, and
+// returns log sum exp. p may be x.
+func softmaxRow(p, x []float32, lo, hi int, scale, softCap float32) float32 {
+	if hi <= lo {
+		clear(p)
+		return negInf
+	}
+	z := p[lo:hi]
+	largest := scores(z, x[lo:hi], scale, softCap)
+	sum := expSum(z, largest)
+	clear(p[:lo])
+	clear(p[hi:])
+	if math.IsInf(float64(largest), 0) {
+		return largest
+	}
+	inv := float32(1 / sum)
+	for i := range z {
+		z[i] *= inv
+	}
+	return float32(float64(largest) + math.Log(sum))
+}
+
+func lowerSoftmaxBwd(b *builder, in kernels.Instr, d kernels.Dims) {
+	x, p, dp, dx := b.view(in.In[0]), b.view(in.In[1]), b.view(in.In[2]), b.view(in.Out[0])
+	s := d.Get('S')
+	n := d.Get('B') * d.Get('H') * d.Get('T')
+	per := rowsPerTask(4 * s)
+	scale, softCap := in.Attr.Scale, in.Attr.SoftCap
+	b.add(step{
+		kernel: "softmax_bwd", reads: []operand{x, p, dp}, writes: []operand{dx}, tasks: blocks(n, per), local: 4 * s,
+		bind: func(m *memory) task {
+			xa, pa, dpa, dxa := m.array(x), m.array(p), m.array(dp), m.array(dx)
+			return func(t int, local []float32) {
+				b1, b2, b3, b4 := carve(&local, s), carve(&local, s), carve(&local, s), carve(&local, s)
+				for i := t * per; i < min((t+1)*per, n); i++ {
+					xr, pr, g := xa.load(i*s, s, b1), pa.load(i*s, s, b2), dpa.load(i*s, s, b3)
+					delta := float32(dot64(pr, g))
+					dst := dxa.dst(i*s, s, b4)
+					for k, q := range pr {
+						v := scale * q * (g[k] - delta)
+						if softCap != 0 {
+							_, dc := capped(scale*xr[k], softCap)
+							v *= dc
+						}
+						dst[k] = v
+					}
+					dxa.store(i*s, dst)
+				}
+			}
+		},
+	})
+}
