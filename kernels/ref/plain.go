@@ -85,7 +85,7 @@ func reduce(c *call) {
 	x := c.arg("x")
 	sums := make([]total, c.Out[0].Len())
 	seen := make([]bool, len(sums))
-	each(reduced(c.In[0].Shape, c.Out[0].Shape), func(i, o int) {
+	Each(reduced(c.In[0].Shape, c.Out[0].Shape), func(i, o int) {
 		switch s := &sums[o]; {
 		case c.Attr.Reduce == kernels.Sum:
 			s.add(exact(x[i]))

@@ -210,7 +210,7 @@ func (x *exec) step(i int) error {
 	}
 	for o, v := range in.Out {
 		t, mem := x.p.DType(v), x.mem[v.Slot]
-		each(v, func(i, at int) { x.b.opts.Store(t, mem, at, results[o].Exact[i]) })
+		Each(v, func(i, at int) { x.b.opts.Store(t, mem, at, results[o].Exact[i]) })
 	}
 	return nil
 }

@@ -69,9 +69,9 @@ func toOdd(x float64) float32 {
 	return math.Nextafter32(f, toward)
 }
 
-// each calls f with the position in the slot of every element of a view, in
+// Each calls f with the position in the slot of every element of a view, in
 // row-major order.
-func each(v kernels.View, f func(i, at int)) {
+func Each(v kernels.View, f func(i, at int)) {
 	index := make([]int, len(v.Shape))
 	for i := range v.Len() {
 		at := v.Offset
@@ -92,11 +92,11 @@ func each(v kernels.View, f func(i, at int)) {
 // of its slot.
 func ReadView(t kernels.DType, mem []byte, v kernels.View) []float64 {
 	x := make([]float64, v.Len())
-	each(v, func(i, at int) { x[i] = Load(t, mem, at) })
+	Each(v, func(i, at int) { x[i] = Load(t, mem, at) })
 	return x
 }
 
 // WriteView rounds x into the elements of a view in row-major order.
 func WriteView(t kernels.DType, mem []byte, v kernels.View, x []float64) {
-	each(v, func(i, at int) { Store(t, mem, at, x[i]) })
+	Each(v, func(i, at int) { Store(t, mem, at, x[i]) })
 }
