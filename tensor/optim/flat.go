@@ -87,6 +87,15 @@ func (f *Flat) Offset(name string) (offset int, ok bool) {
 	return offset, ok
 }
 
+// Size is a parameter's number of elements.
+func (f *Flat) Size(name string) (n int, ok bool) {
+	i, ok := f.index[name]
+	if !ok {
+		return 0, false
+	}
+	return kernels.Slot{Shape: f.params[i].Shape}.Len(), true
+}
+
 // Stored is the slot that the forward pass reads: StoreSlot, or WeightSlot when
 // weights are stored as F32.
 func (f *Flat) Stored() (slot string, dt kernels.DType) {

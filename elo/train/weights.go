@@ -1,0 +1,111 @@
+package train
+
+import (
+	"io"
+
+	"graft/elo/checkpoint"
+	"graft/kernels"
+	"graft/model"
+	"graft/model/safetensors"
+	"graft/tensor"
+	"graft/tensor/optim"
+)
+
+// Load fills frozen and trained weights from a checkpoint; masters, which may be
+// nil, holds F32 values of those tensors that it has, and wins. Moments and
+// counts start from zero.
+func (t *Trainer) Load(ck *model.Checkpoint, masters Masters) error {
+	for _, w := range t.setup.Config.Tensors(t.setup.Layers) {
+		offset, trained := t.flat.Offset(w.Name)
+		if !trained {
+			if err := ck.Load(t.store, w.Name, w.Name, 0); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := t.loadTrained(ck, masters, w, offset); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Masters holds F32 values of some tensors, more exact than a checkpoint's.
+type Masters interface {
+	Has(name string) bool
+	ReadF32(dst []float32, name string) error
+}
+
+func (t *Trainer) loadTrained(ck *model.Checkpoint, masters Masters, w model.Tensor, offset int) error {
+	slots := []string{optim.WeightSlot}
+	if slot, _ := t.flat.Stored(); slot != optim.WeightSlot {
+		slots = append(slots, slot)
+	}
+	if masters == nil || !masters.Has(w.Name) {
+		for _, slot := range slots {
+			if err := ck.Load(t.store, w.Name, slot, offset); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	x := make([]float32, w.Len())
+	if err := masters.ReadF32(x, w.Name); err != nil {
+		return err
+	}
+	for _, slot := range slots {
+		s, _ := t.store.Slot(slot)
+		data, err := tensor.Encode(kernels.Slot{Name: w.Name, DType: s.DType, Shape: w.Shape}, x)
+		if err != nil {
+			return err
+		}
+		if err := t.store.Write(slot, int64(offset)*int64(s.DType.Size()), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteWeight writes a trained tensor's master values to w in the given type; ok
+// is false, and nothing is written, for a frozen one.
+func (t *Trainer) WriteWeight(w io.Writer, to safetensors.DType, name string) (ok bool, err error) {
+	offset, ok := t.flat.Offset(name)
+	if !ok {
+		return false, nil
+	}
+	n, _ := t.flat.Size(name)
+	return true, model.WriteSlot(w, to, t.store, optim.WeightSlot, offset, n)
+}
+
+// State lists the memory that a resumed run needs; frozen weights are not among
+// it.
+func (t *Trainer) State() []checkpoint.Slot {
+	var slots []checkpoint.Slot
+	for _, name := range t.stateSlots() {
+		s, _ := t.store.Slot(name)
+		slots = append(slots, checkpoint.Slot{Name: name, Bytes: s.Bytes(), Read: func(at int64, dst []byte) error {
+			return t.store.Read(name, at, dst)
+		}})
+	}
+	return slots
+}
+
+// Restore puts back what State saved. Frozen weights must be loaded before.
+func (t *Trainer) Restore(st *checkpoint.State) error {
+	for _, name := range t.stateSlots() {
+		s, _ := t.store.Slot(name)
+		err := st.Restore(name, s.Bytes(), func(at int64, src []byte) error { return t.store.Write(name, at, src) })
+		if err != nil {
+			return err
+		}
+	}
+	return t.readState()
+}
+
+func (t *Trainer) stateSlots() []string {
+	slots := []string{optim.WeightSlot, optim.MomentSlot, optim.SquareSlot, optim.StateSlot}
+	if slot, _ := t.flat.Stored(); slot != optim.WeightSlot {
+		slots = append(slots, slot)
+	}
+	return slots
+}
