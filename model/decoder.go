@@ -93,8 +93,11 @@ func (c *Config) Losses(g *tensor.Graph, w Weights, hidden, targets *tensor.Tens
 	return g.LinearCE(hidden, c.head(w), targets, 1, 0)
 }
 
-// Logits returns (N, V) for hidden (N, C), as F32 when hidden is.
+// Logits returns (N, V) in F32 for hidden (N, C).
 func (c *Config) Logits(g *tensor.Graph, w Weights, hidden *tensor.Tensor) *tensor.Tensor {
+	if g.Err() == nil && hidden.DType() != kernels.F32 {
+		hidden = g.Cast(hidden, kernels.F32)
+	}
 	return g.MatMul(hidden, c.head(w), tensor.TransB)
 }
 

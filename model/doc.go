@@ -17,6 +17,8 @@
 // other tools load. Who owns which weight (frozen parameter, part of a flat
 // trained slot, storage type) is the caller's choice through Weights.
 //
+// NewGenerator continues texts with a key/value cache, greedily or by sampling.
+//
 // A family of models is one file and one row in families. Here are Llama and
 // Mistral; other model types and rotary scalings are refused by name. Encoders,
 // mixtures of experts, vision towers and quantised weights are not read.
