@@ -135,6 +135,9 @@ func (p *parser) escape(f flags, inClass bool) (ranges, error) {
 	c := p.rune()
 	if build, ok := escapes[c|0x20]; ok && c < utf8.RuneSelf {
 		r := build()
+		if c|0x20 == 'w' && inClass {
+			r = classWord()
+		}
 		if c&0x20 == 0 {
 			r = r.negate()
 		}
@@ -145,7 +148,7 @@ func (p *parser) escape(f flags, inClass bool) (ranges, error) {
 	}
 	switch {
 	case c == 'p' || c == 'P':
-		return p.property(c == 'P')
+		return p.property(c == 'P', inClass)
 	case c == 'x' && p.eat("{"):
 		end := strings.IndexByte(p.src[p.pos:], '}')
 		if end < 0 {
@@ -213,7 +216,7 @@ func (p *parser) hex(f flags, lo, hi int) (ranges, error) {
 }
 
 // property parses {Name} or {^Name} of \p and \P.
-func (p *parser) property(negative bool) (ranges, error) {
+func (p *parser) property(negative, inClass bool) (ranges, error) {
 	end := strings.IndexByte(p.src[p.pos:], '}')
 	if !p.has("{") || end < 0 {
 		return nil, p.errorf("\\p needs a name in braces")
@@ -223,6 +226,9 @@ func (p *parser) property(negative bool) (ranges, error) {
 	r, ok := property(bare)
 	if !ok {
 		return nil, p.errorf("unknown character property %q", name)
+	}
+	if !inClass && squash(bare) == "word" {
+		r = word()
 	}
 	p.pos += end + 1
 	if negative != inner {

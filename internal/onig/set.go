@@ -90,12 +90,9 @@ func fromTable(t *unicode.RangeTable) ranges {
 	return normalize(out)
 }
 
-func fromTables(ts ...*unicode.RangeTable) ranges {
-	var out ranges
-	for _, t := range ts {
-		out = append(out, fromTable(t)...)
-	}
-	return normalize(out)
+func (r ranges) has(c rune) bool {
+	i := sort.Search(len(r), func(i int) bool { return r[i].hi >= c })
+	return i < len(r) && r[i].lo <= c
 }
 
 // bmpPages is the number of 64-bit words that cover the basic plane.
@@ -164,8 +161,7 @@ func (s *set) has(c rune) bool {
 	if c <= 0xFFFF {
 		return s.bmp != nil && s.bmp[c>>6]&(1<<(c&63)) != 0
 	}
-	i := sort.Search(len(s.high), func(i int) bool { return s.high[i].hi >= c })
-	return i < len(s.high) && s.high[i].lo <= c
+	return s.high.has(c)
 }
 
 // next returns the length of the member that starts at text[pos], 0 if none.

@@ -7,12 +7,15 @@ import (
 
 func space() ranges { return fromTable(unicode.White_Space) }
 
-// word is Alphabetic, marks, decimal digits and connector punctuation.
-func word() ranges {
-	return fromTables(unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc)
+func word() ranges { return wordTable }
+
+// classWord is \w inside brackets, where Oniguruma looks it up by code point
+// only. Outside it has a table for Latin-1 that counts ² ³ ¹ ¼ ½ ¾ in.
+func classWord() ranges {
+	return intersect(wordTable, ranges{{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}}.negate())
 }
 
-func digit() ranges { return fromTable(unicode.Nd) }
+func digit() ranges { return categoryNd }
 
 func hexDigit() ranges { return ranges{{'0', '9'}, {'A', 'F'}, {'a', 'f'}} }
 
@@ -22,37 +25,58 @@ var escapes = map[rune]func() ranges{'s': space, 'w': word, 'd': digit, 'h': hex
 // controls maps the letter of an escape for one control character.
 var controls = map[rune]rune{'t': '\t', 'n': '\n', 'r': '\r', 'f': '\f', 'v': '\v', 'a': '\a', 'e': 0x1B, 'b': '\b'}
 
-func assigned() ranges {
-	return fromTables(unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z,
-		unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs)
+// categories are the general categories of Oniguruma's Unicode version,
+// whatever the version of Go's own tables. Unassigned is what is left.
+var categories = map[string]ranges{
+	"lu": categoryLu, "ll": categoryLl, "lt": categoryLt, "lm": categoryLm, "lo": categoryLo,
+	"mn": categoryMn, "mc": categoryMc, "me": categoryMe,
+	"nd": categoryNd, "nl": categoryNl, "no": categoryNo,
+	"pc": categoryPc, "pd": categoryPd, "ps": categoryPs, "pe": categoryPe, "pi": categoryPi,
+	"pf": categoryPf, "po": categoryPo,
+	"sm": categorySm, "sc": categorySc, "sk": categorySk, "so": categorySo,
+	"zs": categoryZs, "zl": categoryZl, "zp": categoryZp,
+	"cc": categoryCc, "cf": categoryCf,
+	"co": {{0xE000, 0xF8FF}, {0xF0000, 0xFFFFD}, {0x100000, 0x10FFFD}},
+	"cs": {{0xD800, 0xDFFF}},
 }
 
-func alphabetic() ranges { return fromTables(unicode.L, unicode.Nl, unicode.Other_Alphabetic) }
+// major joins the categories whose names start with one of the letters.
+func major(letters string) ranges {
+	var out ranges
+	for name, r := range categories {
+		if strings.IndexByte(letters, name[0]) >= 0 {
+			out = append(out, r...)
+		}
+	}
+	return normalize(out)
+}
+
+func assigned() ranges { return major("lmnpszc") }
 
 // graph is what leaves ink: not space, control, surrogate or unassigned.
 func graph() ranges {
-	return intersect(assigned(), fromTables(unicode.White_Space, unicode.Cc, unicode.Cs).negate())
+	return intersect(assigned(), union(space(), union(categoryCc, categories["cs"])).negate())
 }
+
+func upper() ranges { return union(categoryLu, fromTable(unicode.Other_Uppercase)) }
+func lower() ranges { return union(categoryLl, fromTable(unicode.Other_Lowercase)) }
 
 var posixClasses = map[string]func() ranges{
-	"alpha":  alphabetic,
+	"alpha":  func() ranges { return alphabeticTable },
 	"digit":  digit,
-	"alnum":  func() ranges { return union(alphabetic(), digit()) },
+	"alnum":  func() ranges { return union(alphabeticTable, categoryNd) },
 	"space":  space,
-	"upper":  func() ranges { return fromTables(unicode.Lu, unicode.Other_Uppercase) },
-	"lower":  func() ranges { return fromTables(unicode.Ll, unicode.Other_Lowercase) },
-	"punct":  func() ranges { return union(fromTable(unicode.P), asciiSymbols) },
-	"cntrl":  func() ranges { return fromTable(unicode.Cc) },
+	"upper":  upper,
+	"lower":  lower,
+	"punct":  func() ranges { return major("ps") },
+	"cntrl":  func() ranges { return categoryCc },
 	"xdigit": hexDigit,
-	"word":   word,
-	"blank":  func() ranges { return union(fromTable(unicode.Zs), ranges{{'\t', '\t'}}) },
+	"word":   classWord,
+	"blank":  func() ranges { return union(categoryZs, ranges{{'\t', '\t'}}) },
 	"ascii":  func() ranges { return ranges{{0, 0x7F}} },
 	"graph":  graph,
-	"print":  func() ranges { return union(graph(), fromTable(unicode.Zs)) },
+	"print":  func() ranges { return union(graph(), categoryZs) },
 }
-
-// asciiSymbols are the ASCII symbols that POSIX calls punctuation.
-var asciiSymbols = ranges{{'$', '$'}, {'+', '+'}, {'<', '>'}, {'^', '^'}, {'`', '`'}, {'|', '|'}, {'~', '~'}}
 
 // longNames maps the long names of general categories to the short ones.
 var longNames = map[string]string{
@@ -96,17 +120,27 @@ func property(name string) (ranges, bool) {
 	case "cn", "unassigned":
 		return assigned().negate(), true
 	case "c", "other":
-		return union(assigned().negate(), fromTable(unicode.C)), true
+		return union(assigned().negate(), major("c")), true
+	case "l", "m", "n", "p", "s", "z":
+		return major(key), true
+	case "punct":
+		return major("p"), true
 	case "lc":
-		return fromTables(unicode.Lu, unicode.Ll, unicode.Lt), true
+		return union(union(categoryLu, categoryLl), categoryLt), true
+	case "emoji":
+		return emojiTable, true
+	case "emojipresentation":
+		return emojiPresentationTable, true
+	case "extendedpictographic":
+		return pictographicTable, true
 	case "alphabetic":
-		return alphabetic(), true
+		return alphabeticTable, true
 	case "uppercase":
-		return posixClasses["upper"](), true
+		return upper(), true
 	case "lowercase":
-		return posixClasses["lower"](), true
+		return lower(), true
 	}
-	if r, ok := lookup(unicode.Categories, key); ok {
+	if r, ok := categories[key]; ok {
 		return r, true
 	}
 	if build, ok := posixClasses[key]; ok {
@@ -118,6 +152,4 @@ func property(name string) (ranges, bool) {
 	return lookup(unicode.Properties, key)
 }
 
-func isWord(c rune) bool {
-	return unicode.In(c, unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc)
-}
+func isWord(c rune) bool { return wordTable.has(c) }

@@ -134,8 +134,10 @@ func newAddedSet(tokens []*addedToken, contents []string) *addedSet {
 // split cuts p at the added tokens: leftmost first, longest at each place.
 func (a *addedSet) split(p piece, out []piece) []piece {
 	if a == nil {
+		// Slicing moves the piece's start to where its first character came
+		// from, which a normalizer may have changed.
 		if p.text != "" {
-			out = append(out, p)
+			out = append(out, p.slice(0, len(p.text)))
 		}
 		return out
 	}
@@ -187,7 +189,7 @@ func wordChar(c rune) bool {
 	if c < utf8.RuneSelf {
 		return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 	}
-	return unicode.In(c, unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc, unicode.Join_Control)
+	return wordTable.has(c)
 }
 
 func wordEnds(s string) bool {

@@ -269,7 +269,7 @@ func (n node) preTokenizers() []preTokenizer {
 		if n.flag("individual_digits", false) {
 			b = isolated
 		}
-		return one(cut{runes(unicode.IsNumber), b})
+		return one(cut{runes(isNumber), b})
 	case "Punctuation":
 		return one(cut{runes(isPunctuation), n.behavior("behavior", "Isolated")})
 	case "Whitespace":

@@ -67,20 +67,38 @@ func (t *Tokenizer) AppendIDs(dst []int32, text string, special bool) ([]int32, 
 		return dst, err
 	}
 	base := len(dst)
+	frame := t.frames[0]
 	if special {
-		dst = append(dst, t.prefix...)
+		frame = t.frames[1]
 	}
+	lo, hi := -1, -1 // where the text's own ids are, once encoded
+	for _, id := range frame {
+		switch {
+		case id != noToken:
+			dst = append(dst, id)
+		case lo >= 0: // a template that repeats the text
+			dst = append(dst, dst[lo:hi]...)
+		default:
+			lo = len(dst)
+			if dst, err = t.appendPieces(s, dst, pieces); err != nil {
+				return dst[:base], err
+			}
+			hi = len(dst)
+		}
+	}
+	return dst, nil
+}
+
+func (t *Tokenizer) appendPieces(s *scratch, dst []int32, pieces []piece) ([]int32, error) {
 	for _, p := range pieces {
 		if p.token != noToken {
 			dst = append(dst, p.token)
 			continue
 		}
+		var err error
 		if dst, err = t.appendWord(s, dst, p.text); err != nil {
-			return dst[:base], err
+			return dst, err
 		}
-	}
-	if special {
-		dst = append(dst, t.suffix...)
 	}
 	return dst, nil
 }

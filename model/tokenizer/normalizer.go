@@ -71,7 +71,7 @@ func (lowercase) normalize(s *scratch, p *piece) error {
 			s.edits = append(s.edits, edit{'i', 0}, edit{'\u0307', 1})
 			continue
 		}
-		s.edits = append(s.edits, edit{unicode.ToLower(c), 0})
+		s.edits = append(s.edits, edit{toLower(c), 0})
 	}
 	p.rewrite(s.edits, 0)
 	return nil
@@ -99,7 +99,7 @@ func same(c rune) rune { return c }
 type stripAccents struct{}
 
 func (stripAccents) normalize(s *scratch, p *piece) error {
-	filter(s, p, func(c rune) bool { return !unicode.Is(unicode.M, c) }, same)
+	filter(s, p, func(c rune) bool { return !accentTable.has(c) }, same)
 	return nil
 }
 
@@ -116,9 +116,7 @@ func (n stripSpace) normalize(s *scratch, p *piece) error {
 	if leading == 0 && trailing == 0 {
 		return nil
 	}
-	// The library counts the end in bytes and its place in characters, so
-	// that space after text beyond ASCII stays. Vocabularies were trained so.
-	end := len(p.text) - trailing
+	end := utf8.RuneCountInString(p.text) - trailing
 	s.edits = s.edits[:0]
 	i := 0
 	for _, c := range p.text {
@@ -164,7 +162,7 @@ type bert struct{ clean, chinese, strip, lower bool }
 
 func (n bert) normalize(s *scratch, p *piece) error {
 	if n.clean {
-		filter(s, p, func(c rune) bool { return c != 0 && c != utf8.RuneError && !bertControl(c) },
+		filter(s, p, func(c rune) bool { return !bertControlTable.has(c) },
 			func(c rune) rune {
 				if unicode.IsSpace(c) {
 					return ' '
@@ -187,16 +185,12 @@ func (n bert) normalize(s *scratch, p *piece) error {
 		if err := (unicodeForm{}).normalize(s, p); err != nil {
 			return err
 		}
-		filter(s, p, func(c rune) bool { return !unicode.Is(unicode.Mn, c) }, same)
+		filter(s, p, func(c rune) bool { return !bertMarkTable.has(c) }, same)
 	}
 	if n.lower {
 		return lowercase{}.normalize(s, p)
 	}
 	return nil
-}
-
-func bertControl(c rune) bool {
-	return c != '\t' && c != '\n' && c != '\r' && unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co)
 }
 
 func isChinese(c rune) bool {

@@ -114,5 +114,12 @@ func isPunctuation(c rune) bool {
 	if c < utf8.RuneSelf {
 		return c > ' ' && c < 0x7F && !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z')
 	}
-	return unicode.IsPunct(c)
+	return punctuationTable.has(c)
+}
+
+func isNumber(c rune) bool {
+	if c < utf8.RuneSelf {
+		return c >= '0' && c <= '9'
+	}
+	return numberTable.has(c)
 }

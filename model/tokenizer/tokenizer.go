@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -33,13 +34,15 @@ type Tokenizer struct {
 	special  map[string]bool // contents of special tokens
 	count    int
 	top      int32
-	raw      bool // the model takes words as bytes, when no offsets are asked for
-	aligned  bool // offsets are needed to encode at all
-	prefix   []int32
-	suffix   []int32
+	raw      bool       // the model takes words as bytes, when no offsets are asked for
+	aligned  bool       // offsets are needed to encode at all
+	frames   [2][]int32 // what the post-processors make of a text, which is noToken
 	regexes  int
 	scratchs sync.Pool
 }
+
+// maxFrame bounds the tokens put around a text.
+const maxFrame = 1 << 12
 
 // maxFile bounds a tokenizer.json, unpacked. The largest in use has 34 MB.
 const maxFile = 1 << 30
@@ -120,7 +123,7 @@ func parse(data string) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.indexTokens(p)
-	return t, t.findSpecials()
+	return t, t.findFrames()
 }
 
 // planBytes lets the model spell the bytes when ByteLevel is the last step.
@@ -238,29 +241,22 @@ func (t *Tokenizer) indexTokens(p *parser) {
 	}
 }
 
-// findSpecials asks the post-processors what they put around a text. It also
-// refuses, before any text is lost to it, a chain that cannot work.
-func (t *Tokenizer) findSpecials() error {
-	const mark = noToken
-	for _, special := range []bool{false, true} {
-		seqs, err := t.post.process([][]token{{{id: mark, text: "x"}}}, special)
+// findFrames asks the post-processors what they put around a text, without
+// and with special tokens. It also refuses, before any text is lost to it, a
+// chain that cannot work.
+func (t *Tokenizer) findFrames() error {
+	for i, special := range []bool{false, true} {
+		seqs, err := t.post.process([][]token{{{id: noToken, text: "x"}}}, special)
 		if err != nil {
 			return fmt.Errorf("post_processor: %w", err)
 		}
-		t.prefix, t.suffix = nil, nil
-		seen := false
 		for _, seq := range seqs {
 			for _, tok := range seq {
-				switch {
-				case tok.id == mark:
-					seen = true
-					t.suffix = nil
-				case seen:
-					t.suffix = append(t.suffix, tok.id)
-				default:
-					t.prefix = append(t.prefix, tok.id)
-				}
+				t.frames[i] = append(t.frames[i], tok.id)
 			}
+		}
+		if len(t.frames[i]) > maxFrame {
+			return fmt.Errorf("post_processor: adds more than %d tokens", maxFrame)
 		}
 	}
 	return nil
@@ -276,7 +272,16 @@ func (t *Tokenizer) Count() int { return t.count }
 // Specials returns the ids that Encode puts before and after a text when asked
 // to add special tokens: often one BOS and nothing.
 func (t *Tokenizer) Specials() (prefix, suffix []int32) {
-	return append([]int32(nil), t.prefix...), append([]int32(nil), t.suffix...)
+	frame := t.frames[1]
+	first := slices.Index(frame, noToken)
+	if first < 0 {
+		return slices.Clone(frame), nil
+	}
+	last := len(frame) - 1
+	for frame[last] != noToken {
+		last--
+	}
+	return slices.Clone(frame[:first]), slices.Clone(frame[last+1:])
 }
 
 // TokenToID returns the id of a token, added ones first.

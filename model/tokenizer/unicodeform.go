@@ -25,7 +25,13 @@ func (n unicodeForm) form() norm.Form {
 
 func (n unicodeForm) isNormal(text string) bool { return n.form().IsNormalString(text) }
 
-func combiningClass(c rune) uint8 { return norm.NFD.PropertiesString(string(c)).CCC() }
+// combiningClass returns 0 for characters the library's tables do not have.
+func combiningClass(c rune) uint8 {
+	if c < 0x300 || !normTable.has(c) {
+		return 0
+	}
+	return norm.NFD.PropertiesString(string(c)).CCC()
+}
 
 // decompose appends the full decomposition of text in canonical order. Of the
 // characters one decomposes into, the first is in place and the rest added.
@@ -40,8 +46,12 @@ func decompose(out []edit, text string, compatible bool) []edit {
 			out = append(out, edit{c, 0})
 			continue
 		}
+		if c >= hangulBase && c < hangulBase+hangulCount {
+			out = decomposeHangul(out, c-hangulBase)
+			continue
+		}
 		d := form.PropertiesString(string(c)).Decomposition()
-		if d == nil {
+		if d == nil || !normTable.has(c) {
 			out = append(out, edit{c, 0})
 			continue
 		}
@@ -55,14 +65,28 @@ func decompose(out []edit, text string, compatible bool) []edit {
 	return out
 }
 
+const (
+	hangulBase  = 0xAC00
+	hangulCount = 11172
+)
+
+// decomposeHangul appends the two or three letters of a syllable.
+func decomposeHangul(out []edit, i rune) []edit {
+	out = append(out, edit{0x1100 + i/588, 0}, edit{0x1161 + i%588/28, 1})
+	if i%28 > 0 {
+		out = append(out, edit{0x11A7 + i%28, 1})
+	}
+	return out
+}
+
 // sortMarks puts every stretch of combining characters in order of class.
 func sortMarks(out []edit) {
 	for i := 0; i < len(out); i++ {
-		if out[i].char < 0x300 || combiningClass(out[i].char) == 0 {
+		if combiningClass(out[i].char) == 0 {
 			continue
 		}
 		k := i + 1
-		for k < len(out) && out[k].char >= 0x300 && combiningClass(out[k].char) != 0 {
+		for k < len(out) && combiningClass(out[k].char) != 0 {
 			k++
 		}
 		if k-i > 1 {
@@ -81,8 +105,11 @@ type runePair struct{ a, b rune }
 var compositions = sync.OnceValue(func() map[runePair]rune {
 	table := map[runePair]rune{}
 	for c := rune(0xC0); c < 0x30000; c++ {
-		if c >= 0xAC00 && c < 0xAC00+11172 {
+		if c >= hangulBase && c < hangulBase+hangulCount {
 			continue // Hangul composes by arithmetic
+		}
+		if !normTable.has(c) {
+			continue
 		}
 		d := []rune(string(norm.NFD.PropertiesString(string(c)).Decomposition()))
 		if len(d) < 2 || !norm.NFC.IsNormalString(string(c)) {
@@ -99,8 +126,8 @@ var compositions = sync.OnceValue(func() map[runePair]rune {
 func composePair(table map[runePair]rune, a, b rune) (rune, bool) {
 	switch {
 	case a >= 0x1100 && a < 0x1113 && b >= 0x1161 && b < 0x1176:
-		return 0xAC00 + ((a-0x1100)*21+(b-0x1161))*28, true
-	case a >= 0xAC00 && a < 0xAC00+11172 && (a-0xAC00)%28 == 0 && b > 0x11A7 && b < 0x11C3:
+		return hangulBase + ((a-0x1100)*21+(b-0x1161))*28, true
+	case a >= hangulBase && a < hangulBase+hangulCount && (a-hangulBase)%28 == 0 && b > 0x11A7 && b < 0x11C3:
 		return a + b - 0x11A7, true
 	}
 	c, ok := table[runePair{a, b}]
