@@ -79,6 +79,23 @@ func (broken) AppendIDs(dst []int32, text string, _ bool) ([]int32, error) {
 	return append(dst, 5, 6), nil
 }
 
+// hostile returns an id that is none.
+type hostile struct{}
+
+func (hostile) AppendIDs(dst []int32, _ string, _ bool) ([]int32, error) {
+	return append(dst, 5, -1), nil
+}
+
+func TestBadIDs(t *testing.T) {
+	path := write(t, "a.txt", "a")
+	if _, err := Load(t.Context(), path, "en", hostile{}, LoadOptions{}); err == nil || !strings.Contains(err.Error(), "a.txt:1: document 1: token 1: expected an id of at least 0, found -1") {
+		t.Errorf("got %v, want the place of the bad id", err)
+	}
+	if err := NewCorpus("c", "en").AddText(hostile{}, Policy{}, "a"); err == nil {
+		t.Errorf("got no error")
+	}
+}
+
 // closing is an encoder whose post-processor adds EOS by itself.
 type closing struct{}
 
@@ -195,6 +212,13 @@ func TestFingerprint(t *testing.T) {
 		if same := tt.c.Fingerprint() == base; same != tt.same {
 			t.Errorf("%s: got equal %v, want %v", tt.name, same, tt.same)
 		}
+	}
+	one, two := NewCorpus("c", "en"), NewCorpus("c", "en")
+	if err := errors.Join(one.AddText(closing{}, Policy{}, "a"), two.AddText(closing{}, Policy{}, "ab")); err != nil {
+		t.Fatal(err)
+	}
+	if one.Fingerprint() == two.Fingerprint() {
+		t.Errorf("texts of different lengths with the same ids do not differ")
 	}
 	c := corpus(t, "en", Policy{}, "ab", "cd")
 	c.Fingerprint()

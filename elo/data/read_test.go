@@ -3,6 +3,7 @@ package data
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,6 +78,8 @@ func TestRead(t *testing.T) {
 		{"json objects", "a.json", `[{"text":"a"}, {"text":"b"}]`, ReadOptions{}, []string{"a", "b"}},
 		{"json strings", "a.json.zst", "\ufeff [\"a\",\n\"b\"]\n", ReadOptions{}, []string{"a", "b"}},
 		{"json that is an object a line", "a.json", "{\"text\":\"a\"}\n{\"text\":\"b\"}", ReadOptions{}, []string{"a", "b"}},
+		{"json lines longer than a buffer", "a.json", strings.Repeat(`{"text":"`+long+"\"}\n", 2), ReadOptions{}, []string{long, long}},
+		{"array longer than the longest document", "a.json", `["` + strings.Repeat(`a","`, 40_000) + `b"]`, ReadOptions{MaxBytes: 5}, append(slices.Repeat([]string{"a"}, 40_000), "b")},
 		{"just short enough", "a.txt", "12345\n", ReadOptions{MaxBytes: 5}, []string{"12345"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,7 +156,7 @@ func TestReadBrokenCompression(t *testing.T) {
 func TestReadDirectory(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
-		"b.txt": "3", "a/2.jsonl.gz": `{"text":"2"}`, "a/1.json": `["1"]`, "a/empty.txt": "",
+		"b.txt": "3", "a.txt": "0", "a/2.jsonl.gz": `{"text":"2"}`, "a/1.json": `["1"]`, "a/empty.txt": "",
 		"README.md": "no", ".hidden.txt": "no", ".git/x.txt": "no",
 	} {
 		path := filepath.Join(dir, filepath.FromSlash(name))
@@ -165,7 +168,7 @@ func TestReadDirectory(t *testing.T) {
 		}
 	}
 	got, err := texts(dir, ReadOptions{})
-	if want := []string{"1", "2", "3"}; err != nil || !slices.Equal(got, want) {
+	if want := []string{"0", "1", "2", "3"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 	if _, err := texts(t.TempDir(), ReadOptions{}); !errors.Is(err, ErrEmpty) {
@@ -173,6 +176,72 @@ func TestReadDirectory(t *testing.T) {
 	}
 	if _, err := texts(filepath.Join(dir, "none.txt"), ReadOptions{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing file: got %v, want %v", err, os.ErrNotExist)
+	}
+}
+
+// endless repeats a text for ever and counts what was taken.
+type endless struct {
+	text string
+	n    int64
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.text[(e.n+int64(i))%int64(len(e.text))]
+	}
+	e.n += int64(len(p))
+	return len(p), nil
+}
+
+// TestReadBounded holds that a document without an end is given up soon.
+func TestReadBounded(t *testing.T) {
+	const most = 1 << 20
+	for _, tt := range []struct {
+		name, file, head, text string
+		unit                   TextUnit
+	}{
+		{"line", "a.txt", "", "x", Line},
+		{"paragraph of one line", "a.txt", "", "x", Paragraph},
+		{"paragraph of many", "a.txt", "", "x\n", Paragraph},
+		{"file", "a.txt", "", "\n", File},
+		{"object", "a.jsonl", `{"text":"`, "x", ""},
+		{"element", "a.json", `["`, "x", ""},
+		{"object in json", "a.json", `{"text":"`, "x", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src := &endless{text: tt.text}
+			r := io.MultiReader(strings.NewReader(tt.head), src)
+			for _, err := range ReadFrom(r, tt.file, ReadOptions{MaxBytes: most, Text: tt.unit}) {
+				if err == nil || !errors.Is(err, errTooLong) {
+					t.Fatalf("got %v, want %v", err, errTooLong)
+				}
+			}
+			if src.n > 2*most {
+				t.Errorf("got %d bytes read, want little more than %d", src.n, most)
+			}
+		})
+	}
+}
+
+func TestReadFrom(t *testing.T) {
+	for _, tt := range []struct{ name, file, content, want string }{
+		{"unknown", "a.csv", "a", `found extension ".csv"`},
+		{"empty", "a.txt", " ", "a.txt: expected text, found no documents"},
+		{"option", "a.txt", "a", ""},
+	} {
+		n := 0
+		for _, err := range ReadFrom(strings.NewReader(tt.content), tt.file, ReadOptions{}) {
+			n++
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: got %d results, want 1", tt.name, n)
+		}
+	}
+	for range ReadFrom(strings.NewReader("a\n\nb"), "a.txt", ReadOptions{}) {
+		break // must not go on
 	}
 }
 

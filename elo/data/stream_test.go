@@ -1,11 +1,10 @@
 package data
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -255,6 +254,105 @@ func TestMixKeepsItsRatio(t *testing.T) {
 	}
 }
 
+// pairs is an Encoder with one id for two bytes.
+type pairs struct{}
+
+func (pairs) AppendIDs(dst []int32, text string, _ bool) ([]int32, error) {
+	for i := 0; i < len(text); i += 2 {
+		dst = append(dst, int32(text[i]))
+	}
+	return dst, nil
+}
+
+// TestMixUnits mixes equal shares of two languages whose tokens differ in
+// length: equal in the unit asked for, one to two in the other.
+func TestMixUnits(t *testing.T) {
+	en, ko := NewCorpus("en", "en"), NewCorpus("ko", "ko")
+	for _, s := range numbered("x", 400, 60) {
+		if err := errors.Join(en.AddText(letters{}, Policy{}, s), ko.AddText(pairs{}, Policy{}, s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		unit          Unit
+		tokens, bytes float64 // en / ko
+	}{{Tokens, 1, 0.5}, {Bytes, 2, 1}} {
+		s := stream(t, Options{SeqLen: 32, Unit: tt.unit, Tokens: 20_000}, Part{Corpus: en, Weight: 1}, Part{Corpus: ko, Weight: 1})
+		read(t, s, 4)
+		u := s.Usage()
+		tokens, bytes := float64(u[0].Tokens)/float64(u[1].Tokens), float64(u[0].Bytes)/float64(u[1].Bytes)
+		if math.Abs(tokens/tt.tokens-1) > 0.05 || math.Abs(bytes/tt.bytes-1) > 0.05 {
+			t.Errorf("by %s: got %.2f tokens and %.2f bytes of en for one of ko, want %v and %v", tt.unit, tokens, bytes, tt.tokens, tt.bytes)
+		}
+	}
+}
+
+// TestLanguageCounts counts again what a batch says of its languages.
+func TestLanguageCounts(t *testing.T) {
+	s := mixed(t, Options{SeqLen: 40, Seed: 4})
+	b := s.NewBatch(3)
+	var all, bytes [2]int64
+	for s.Next(b) == nil {
+		var n [2]int64
+		for i, l := range b.Langs {
+			if (l == NoLang) != (b.Targets[i] < 0) {
+				t.Fatalf("position %d: got language %d for target %d", i, l, b.Targets[i])
+			}
+			if l != NoLang {
+				n[l]++
+			}
+		}
+		if n != [2]int64(b.LangTokens) || n[0]+n[1] != b.NumTargets || b.LangBytes[0]+b.LangBytes[1] != b.Bytes {
+			t.Fatalf("got %v targets, %v bytes by language, want %v targets, %d bytes together", b.LangTokens, b.LangBytes, n, b.Bytes)
+		}
+		for l := range all {
+			all[l] += n[l]
+			bytes[l] += b.LangBytes[l]
+		}
+	}
+	for i, u := range s.Usage() {
+		if u.Tokens != all[i] || u.Bytes != bytes[i] || u.Lang != s.Langs()[i] {
+			t.Errorf("got %+v, want %d tokens, %d bytes of %s", u, all[i], bytes[i], s.Langs()[i])
+		}
+	}
+}
+
+// TestPartsDiffer mixes a corpus with itself: the first listed comes first, and
+// the two are shuffled differently.
+func TestPartsDiffer(t *testing.T) {
+	c := corpus(t, "en", bosEOS, numbered("x", 60, 20)...)
+	twin := corpus(t, "es", bosEOS, numbered("x", 60, 20)...)
+	all := read(t, stream(t, Options{SeqLen: 64, Seed: 1}, Part{Corpus: c}, Part{Corpus: twin}), 1)
+	if all.Langs[0] != 0 {
+		t.Errorf("got part %d first, want 0", all.Langs[0])
+	}
+	var order [2][]int32
+	for i, p := range all.Positions {
+		if l := all.Langs[i]; p == 0 && l != NoLang && !slices.Contains(order[l], all.Index[i]) {
+			order[l] = append(order[l], all.Index[i])
+		}
+	}
+	if slices.Equal(order[0][:20], order[1][:20]) {
+		t.Errorf("two parts come in the same order")
+	}
+}
+
+// TestShortDocuments has documents without a single target.
+func TestShortDocuments(t *testing.T) {
+	c := corpus(t, "en", Policy{}, "", "a", "abc", "", "b", "de", "")
+	all := read(t, stream(t, Options{SeqLen: 4, InOrder: true, Epochs: 2}, Part{Corpus: c}), 2)
+	if got, want := all.Index, []int32{2, 2, 5, 2, 2, 5, -1, -1}; !slices.Equal(got, want) {
+		t.Errorf("got documents %v, want %v", got, want)
+	}
+}
+
+func TestForeignBatch(t *testing.T) {
+	s := mixed(t, Options{SeqLen: 8})
+	if err := s.Next(mixed(t, Options{SeqLen: 9}).NewBatch(1)); err == nil || err == io.EOF {
+		t.Errorf("got %v, want an error", err)
+	}
+}
+
 func TestEpochs(t *testing.T) {
 	small := corpus(t, "en", bosEOS, "a", "b", "c", "d", "e", "f", "g", "h")
 	s := stream(t, Options{SeqLen: 4, Epochs: 3, Seed: 1}, Part{Corpus: small})
@@ -299,138 +397,9 @@ func TestOrderIsFixed(t *testing.T) {
 	}
 }
 
-func TestResume(t *testing.T) {
-	for _, o := range []Options{
-		{SeqLen: 16, Seed: 5},
-		{SeqLen: 50, Seed: 6, Unit: Bytes},
-		{SeqLen: 7, Seed: 7, Epochs: 2},
-		{SeqLen: 32, Seed: 8, Tokens: 30_000},
-		{SeqLen: 32, InOrder: true},
-	} {
-		whole := mixed(t, o)
-		want := read(t, whole, 3)
-		for _, k := range []int64{0, 1, 2, whole.Rows() / 2, whole.Rows() - 1, whole.Rows()} {
-			first := mixed(t, o)
-			first.SetEnd(k)
-			head := read(t, first, 2)
-			js, err := json.Marshal(first.Cursor())
-			if err != nil {
-				t.Fatal(err)
-			}
-			var cur Cursor
-			if err := json.Unmarshal(js, &cur); err != nil {
-				t.Fatal(err)
-			}
-			second := mixed(t, o)
-			if err := second.Seek(cur); err != nil {
-				t.Fatalf("%+v: at row %d: %v", o, k, err)
-			}
-			tail := read(t, second, 5)
-			got := slices.Concat(head.IDs, tail.IDs)
-			targets := slices.Concat(head.Targets, tail.Targets)
-			index := slices.Concat(head.Index, tail.Index)
-			if !slices.Equal(got, want.IDs) || !slices.Equal(targets, want.Targets) || !slices.Equal(index, want.Index) {
-				t.Errorf("%+v: %d rows and then the rest differ from all at once", o, k)
-			}
-			if !reflect.DeepEqual(second.Usage(), whole.Usage()) {
-				t.Errorf("%+v: got usage %+v after resuming, want %+v", o, second.Usage(), whole.Usage())
-			}
-		}
-	}
-}
-
 // TestResumedBatchIsIdentical compares every field, counts included.
-func TestResumedBatchIsIdentical(t *testing.T) {
-	o := Options{SeqLen: 24, Seed: 9}
-	a := mixed(t, o)
-	b := a.NewBatch(4)
-	for range 7 {
-		if err := a.Next(b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cur := a.Cursor()
-	c := mixed(t, o)
-	if err := c.Seek(cur); err != nil {
-		t.Fatal(err)
-	}
-	got := c.NewBatch(4)
-	for n := 0; ; n++ {
-		errA, errC := a.Next(b), c.Next(got)
-		if errA != errC {
-			t.Fatalf("batch %d: got %v, want %v", n, errC, errA)
-		}
-		if errA == io.EOF {
-			break
-		}
-		b.keys, got.keys = nil, nil
-		if !reflect.DeepEqual(got, b) {
-			t.Fatalf("batch %d differs", n)
-		}
-		b.keys, got.keys = make([]int32, 4*24), make([]int32, 4*24)
-	}
-}
-
 // TestStages reads nine tenths and then the rest, as the two stages of a run
 // do, against the same stream in one go.
-func TestStages(t *testing.T) {
-	o := Options{SeqLen: 20, Seed: 11}
-	s := mixed(t, o)
-	cut := s.ShareRows(0.9, 8)
-	if cut%8 != 0 || math.Abs(float64(cut)-0.9*float64(s.Rows())) > 4 {
-		t.Fatalf("got %d of %d rows, want the multiple of 8 nearest to 0.9", cut, s.Rows())
-	}
-	s.SetEnd(cut)
-	one := read(t, s, 8)
-	s.SetEnd(s.Rows())
-	two := read(t, s, 2)
-	all := read(t, mixed(t, o), 4)
-	if got := slices.Concat(one.IDs, two.IDs); !slices.Equal(got, all.IDs) {
-		t.Errorf("two stages differ from one pass")
-	}
-	if one.B != int(cut) || slices.Contains(one.Targets, -1) {
-		t.Errorf("stage one: got %d rows, want %d without padding", one.B, cut)
-	}
-}
-
-func TestSeekRefuses(t *testing.T) {
-	o := Options{SeqLen: 16, Seed: 5}
-	s := mixed(t, o)
-	b := s.NewBatch(4)
-	for range 5 {
-		s.Next(b)
-	}
-	for _, tt := range []struct {
-		name, want string
-		change     func(*Cursor)
-	}{
-		{"version", "version", func(c *Cursor) { c.Version++ }},
-		{"seed", "seed: expected 6 as in the run to continue, found 5", func(c *Cursor) { c.Seed = 6 }},
-		{"length", "sequence length", func(c *Cursor) { c.SeqLen = 17 }},
-		{"unit", "mix unit", func(c *Cursor) { c.Unit = Bytes }},
-		{"corpora", "corpora", func(c *Cursor) { c.Corpora = c.Corpora[:1] }},
-		{"tokens of a corpus", "fingerprint", func(c *Cursor) { c.Corpora[1].Fingerprint = "0" }},
-		{"weight", "weight", func(c *Cursor) { c.Corpora[1].Weight = 0.5 }},
-		{"target", "target", func(c *Cursor) { c.Corpora[1].Target = false }},
-		{"row", "row", func(c *Cursor) { c.Row = 1 << 40 }},
-		{"negative row", "row", func(c *Cursor) { c.Row = -1 }},
-		{"other row", "tokens", func(c *Cursor) { c.Row++ }},
-		{"document", "place", func(c *Cursor) { c.Corpora[1].Document = 1 << 30 }},
-		{"negative document", "place", func(c *Cursor) { c.Corpora[1].Document = -1 }},
-		{"offset", "offset", func(c *Cursor) { c.Corpora[1].Offset = 1 << 20 }},
-		{"count", "tokens", func(c *Cursor) { c.Corpora[1].Tokens++ }},
-		{"epoch", "tokens", func(c *Cursor) { c.Corpora[0].Epoch++ }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			c := s.Cursor()
-			tt.change(&c)
-			if err := mixed(t, o).Seek(c); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %v, want a message with %q", err, tt.want)
-			}
-		})
-	}
-}
-
 func TestNewStreamRefuses(t *testing.T) {
 	c := corpus(t, "es", bosEOS, "a")
 	ok := Options{SeqLen: 4}
