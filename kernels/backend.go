@@ -16,6 +16,13 @@ var ErrUnsupported = errors.New("not supported by this backend")
 // ErrNoDevice is wrapped by Open when the machine has no such device.
 var ErrNoDevice = errors.New("no such device")
 
+// ErrOutOfMemory is wrapped when a device or the host has too little memory.
+var ErrOutOfMemory = errors.New("out of memory")
+
+// ErrDeviceLost is wrapped by Run when the device has stopped working. Nothing
+// that was on it can be read any more.
+var ErrDeviceLost = errors.New("device lost")
+
 // Place says on which side of the bus memory lies. Host memory is always
 // visible to the CPU; where a device shares the CPU's memory they are one.
 type Place uint8
@@ -40,7 +47,9 @@ type Backend interface {
 	// Compile records the program. Every persistent slot must be in bind;
 	// inputs and outputs may be, else the Exec owns memory for them. temp must
 	// hold plan.TempBytes and may be shared by programs that do not run at
-	// once.
+	// once. Plan chooses kernels and barriers before memory is known, so it
+	// takes regions to start at multiples of Caps().Align, and the region of a
+	// slot that the program writes to share no bytes with another's.
 	Compile(p *Program, plan Plan, bind map[SlotID]Region, temp Region) (Exec, error)
 	io.Closer
 }
@@ -48,7 +57,8 @@ type Backend interface {
 // Exec is a compiled program.
 type Exec interface {
 	// Input and Output give host-visible memory of a slot, valid between runs.
-	// They return nil for a slot of another role.
+	// They return nil for a slot of another role, and for one that was bound to
+	// memory that the CPU cannot see.
 	Input(SlotID) []byte
 	Output(SlotID) []byte
 	// Run replays the program n times. A cancelled ctx stops it between
@@ -60,7 +70,8 @@ type Exec interface {
 }
 
 // Buffer is a piece of memory. Bytes is nil when the CPU cannot see it; use
-// Upload and Download, which work everywhere.
+// Upload and Download, which work everywhere. A buffer whose Bytes is nil
+// should be an io.ReaderAt and io.WriterAt, else every transfer is a program.
 type Buffer interface {
 	Bytes() []byte
 	Size() int64
@@ -118,7 +129,7 @@ type Plan struct {
 	Offsets    []int64 // per slot: byte offset in the temporary region, -1 for other roles
 	TempBytes  int64   // temporaries and scratch
 	Scratch    int64   // bytes of TempBytes that are kernels' scratch
-	IOBytes    int64   // inputs and outputs that the Exec owns
+	IOBytes    int64   // inputs and outputs that the Exec owns if none is bound
 	HostBytes  int64   // what the Exec takes on the host beside them
 }
 

@@ -3,11 +3,13 @@ package kernels
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 )
 
-// Upload copies data into a region, through a Copy program where the CPU cannot
-// see the buffer.
+// Upload copies data into a region. Where the CPU cannot see the buffer, the
+// buffer's own WriteAt does it, or else a Copy program, which takes as much
+// memory again as the region.
 func Upload(be Backend, dst Region, data []byte) error {
 	if int64(len(data)) != dst.Size {
 		return fmt.Errorf("kernels: upload of %d bytes into a region of %d", len(data), dst.Size)
@@ -16,14 +18,17 @@ func Upload(be Backend, dst Region, data []byte) error {
 		copy(b[dst.Offset:dst.Offset+dst.Size], data)
 		return nil
 	}
+	if w, ok := dst.Buffer.(io.WriterAt); ok {
+		_, err := w.WriteAt(data, dst.Offset)
+		return err
+	}
 	return transfer(be, dst, Input, func(ex Exec, host SlotID) error {
 		copy(ex.Input(host), data)
 		return ex.Run(context.Background(), 1)
 	})
 }
 
-// Download copies a region into dst, through a Copy program where the CPU
-// cannot see the buffer.
+// Download copies a region into dst, by the ways of Upload.
 func Download(be Backend, dst []byte, src Region) error {
 	if int64(len(dst)) != src.Size {
 		return fmt.Errorf("kernels: download of a region of %d bytes into %d", src.Size, len(dst))
@@ -31,6 +36,10 @@ func Download(be Backend, dst []byte, src Region) error {
 	if b := src.Buffer.Bytes(); b != nil {
 		copy(dst, b[src.Offset:src.Offset+src.Size])
 		return nil
+	}
+	if r, ok := src.Buffer.(io.ReaderAt); ok {
+		_, err := r.ReadAt(dst, src.Offset)
+		return err
 	}
 	return transfer(be, src, Output, func(ex Exec, host SlotID) error {
 		if err := ex.Run(context.Background(), 1); err != nil {
