@@ -42,7 +42,7 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 	e := &exec{b: b, prog: p, groups: pl.Groups, bases: make([]uint64, len(p.Slots)), host: make([][]byte, len(p.Slots))}
 	if err := e.init(pl, bind, temp); err != nil {
 		e.free()
-		return nil, fmt.Errorf("vulkan: compile %s: %w", p.Name, err)
+		return nil, fmt.Errorf("vulkan: compile %s: %w", p.Name, typed(err))
 	}
 	b.execs[e] = struct{}{}
 	return e, nil
@@ -56,7 +56,7 @@ func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, tem
 		return fmt.Errorf("the plan is of a program with %d slots, this has %d", len(pl.Offsets), len(e.prog.Slots))
 	}
 	if pl.TempBytes > 0 {
-		if e.temp, _, err = e.b.region("the temporary region", temp, pl.TempBytes, minAlign); err != nil {
+		if e.temp, _, err = e.b.region("the temporary region", temp, pl.TempBytes); err != nil {
 			return err
 		}
 	}
@@ -73,7 +73,7 @@ func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, tem
 			}
 			continue
 		}
-		base, data, err := e.b.region(fmt.Sprintf("slot %q", s.Name), r, s.Bytes(), int64(s.DType.Size()))
+		base, data, err := e.b.region(fmt.Sprintf("slot %q", s.Name), r, s.Bytes())
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, tem
 }
 
 // region checks a region and returns its device address and what the host sees of it.
-func (b *Backend) region(what string, r kernels.Region, need, align int64) (uint64, []byte, error) {
+func (b *Backend) region(what string, r kernels.Region, need int64) (uint64, []byte, error) {
 	u, ok := r.Buffer.(*Buffer)
 	if !ok || u.b != b {
 		return 0, nil, fmt.Errorf("%s: the buffer is not of this device", what)
@@ -101,7 +101,7 @@ func (b *Backend) region(what string, r kernels.Region, need, align int64) (uint
 	if r.Offset < 0 || r.Size < need || r.Offset > u.size-r.Size {
 		return 0, nil, fmt.Errorf("%s: region [%d, %d) of a buffer of %d bytes, needs %d", what, r.Offset, r.Offset+r.Size, u.size, need)
 	}
-	if r.Offset%align != 0 {
+	if align := b.Caps().Align; r.Offset%align != 0 {
 		return 0, nil, fmt.Errorf("%s: offset %d is not a multiple of %d", what, r.Offset, align)
 	}
 	var data []byte
@@ -290,7 +290,7 @@ func (e *exec) Run(ctx context.Context, n int) error {
 			return err
 		}
 		if err := e.rec.run(); err != nil {
-			e.runErr = fmt.Errorf("vulkan: run %s: %w", e.prog.Name, err)
+			e.runErr = fmt.Errorf("vulkan: run %s: %w", e.prog.Name, typed(err))
 		}
 	}
 	return e.runErr
@@ -309,7 +309,7 @@ func (e *exec) Profile(ctx context.Context) ([]kernels.Timing, error) {
 	}
 	ts, err := e.profile()
 	if err != nil {
-		return nil, fmt.Errorf("vulkan: profile %s: %w", e.prog.Name, err)
+		return nil, fmt.Errorf("vulkan: profile %s: %w", e.prog.Name, typed(err))
 	}
 	return ts, nil
 }

@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/vulkan/vk"
 )
 
 // TestUpdateSteps runs three optimizer steps on both paths to memory against float64,
@@ -229,10 +231,60 @@ func TestSupports(t *testing.T) {
 	if _, err := b.Plan(&r.prog); !errors.Is(err, kernels.ErrUnsupported) {
 		t.Errorf("plan: got %v, want ErrUnsupported", err)
 	}
-	// 2^31 elements cannot be counted by a kernel's signed indices.
-	big := r.add("big", kernels.F32, kernels.Persistent, 1<<31)
-	if err := b.Supports(&r.prog, kernels.Instr{Op: kernels.Fill, Out: []kernels.View{big}}); !errors.Is(err, kernels.ErrUnsupported) {
-		t.Errorf("2^31 elements: got %v, want ErrUnsupported", err)
+}
+
+// TestHugeViews plans operands of more elements than a kernel's signed indices count:
+// flat ones are split, others refused. It needs no device and no memory.
+func TestHugeViews(t *testing.T) {
+	r := newRig(t, nil)
+	const n = 5 << 30
+	big, s := r.add("big", kernels.F32, kernels.Persistent, n), r.add("s", kernels.F32, kernels.Persistent, 1)
+	for _, c := range []struct {
+		in   kernels.Instr
+		want []int64 // first elements of big
+	}{
+		{kernels.Instr{Op: kernels.Fill, Out: []kernels.View{big}}, []int64{0, 1 << 30, 2 << 30, 3 << 30, 4 << 30}},
+		{kernels.Instr{Op: kernels.SumSq, In: []kernels.View{big}, Out: []kernels.View{s}}, []int64{0, 1 << 30, 2 << 30, 3 << 30, 4 << 30}},
+	} {
+		x, err := expandInstr(&r.prog, 0, c.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int64
+		for _, l := range x.launches {
+			if l.addrs[0].slot == big.Slot {
+				got = append(got, l.addrs[0].offset/4)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%v: launches start at %v, want %v", c.in.Op, got, c.want)
+		}
+	}
+	wide := kernels.View{Slot: big.Slot, Shape: []int{2, 2}, Stride: []int{1 << 31, 1}}
+	small := r.add("small", kernels.F32, kernels.Persistent, 2, 2)
+	for _, in := range []kernels.Instr{
+		{Op: kernels.Copy, In: []kernels.View{wide}, Out: []kernels.View{small}},
+		{Op: kernels.MatMul, In: []kernels.View{wide, wide}, Out: []kernels.View{small}, Attr: kernels.Attr{Alpha: 1}},
+	} {
+		if _, err := expandInstr(&r.prog, 0, in); !errors.Is(err, kernels.ErrUnsupported) {
+			t.Errorf("%v over 2^31 elements: got %v, want ErrUnsupported", in.Op, err)
+		}
+	}
+}
+
+func TestTypedErrors(t *testing.T) {
+	for _, c := range []struct {
+		result vk.Result
+		want   error
+	}{
+		{vk.ErrOutOfDevMemory, kernels.ErrOutOfMemory},
+		{vk.ErrOutOfHostMemory, kernels.ErrOutOfMemory},
+		{vk.ErrDeviceLost, kernels.ErrDeviceLost},
+	} {
+		err := typed(&vk.CallError{Func: "vkQueueSubmit", Result: c.result})
+		if !errors.Is(err, c.want) || !errors.Is(err, c.result) || !strings.Contains(err.Error(), "vkQueueSubmit") {
+			t.Errorf("%v: got %v, want it to be %v too", c.result, err, c.want)
+		}
 	}
 }
 
@@ -247,17 +299,17 @@ func TestCompileRefuses(t *testing.T) {
 			return map[kernels.SlotID]kernels.Region{x.Slot: {Buffer: mem, Size: 16}}
 		}, `"y" is not bound`},
 		"overlap": {func(_ *rig, x, y kernels.View, mem kernels.Buffer) map[kernels.SlotID]kernels.Region {
-			return map[kernels.SlotID]kernels.Region{x.Slot: {Buffer: mem, Size: 16}, y.Slot: {Buffer: mem, Offset: 8, Size: 16}}
+			return map[kernels.SlotID]kernels.Region{x.Slot: {Buffer: mem, Size: 16}, y.Slot: {Buffer: mem, Offset: 0, Size: 16}}
 		}, "overlap"},
 		"too small": {func(_ *rig, x, y kernels.View, mem kernels.Buffer) map[kernels.SlotID]kernels.Region {
-			return map[kernels.SlotID]kernels.Region{x.Slot: {Buffer: mem, Size: 16}, y.Slot: {Buffer: mem, Offset: 16, Size: 8}}
+			return map[kernels.SlotID]kernels.Region{x.Slot: {Buffer: mem, Size: 16}, y.Slot: {Buffer: mem, Offset: 256, Size: 8}}
 		}, "needs 16"},
 		"outside": {func(_ *rig, x, y kernels.View, mem kernels.Buffer) map[kernels.SlotID]kernels.Region {
 			return map[kernels.SlotID]kernels.Region{x.Slot: {Buffer: mem, Size: 16}, y.Slot: {Buffer: mem, Offset: 1 << 20, Size: 16}}
-		}, "buffer of 256"},
+		}, "buffer of 512"},
 		"misaligned": {func(_ *rig, x, y kernels.View, mem kernels.Buffer) map[kernels.SlotID]kernels.Region {
-			return map[kernels.SlotID]kernels.Region{x.Slot: {Buffer: mem, Size: 16}, y.Slot: {Buffer: mem, Offset: 17, Size: 16}}
-		}, "multiple of 4"},
+			return map[kernels.SlotID]kernels.Region{x.Slot: {Buffer: mem, Size: 16}, y.Slot: {Buffer: mem, Offset: 64, Size: 16}}
+		}, "multiple of 256"},
 		"other device": {func(_ *rig, x, y kernels.View, mem kernels.Buffer) map[kernels.SlotID]kernels.Region {
 			alien := must(other.Alloc(64, kernels.Device))
 			return map[kernels.SlotID]kernels.Region{x.Slot: {Buffer: mem, Size: 16}, y.Slot: {Buffer: alien, Size: 16}}
@@ -267,7 +319,7 @@ func TestCompileRefuses(t *testing.T) {
 			r := newRig(t, b)
 			x, y := r.add("x", kernels.F32, kernels.Persistent, 4), r.add("y", kernels.F32, kernels.Persistent, 4)
 			r.emit(kernels.Copy, kernels.Attr{}, []kernels.View{y}, x)
-			mem := must(b.Alloc(256, kernels.Device))
+			mem := must(b.Alloc(512, kernels.Device))
 			defer mem.Close()
 			_, err := b.Compile(&r.prog, must(b.Plan(&r.prog)), c.bind(r, x, y, mem), kernels.Region{})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -312,6 +364,41 @@ func TestCloseFreesAll(t *testing.T) {
 	for range 2 {
 		if err := errors.Join(ex.Close(), u.mem.Close(), b.Close()); err != nil {
 			t.Errorf("closing again: %v", err)
+		}
+	}
+}
+
+// TestTransfers moves bytes that are no whole words through memory that the CPU sees and
+// through memory that it does not, in more than one staging buffer's worth.
+func TestTransfers(t *testing.T) {
+	for name, opener := range map[string]func(testing.TB) *Backend{"shared memory": open, "staged": staged} {
+		b := opener(t)
+		const n = stageBytes + 4099
+		buf := must(b.Alloc(n+100, kernels.Device))
+		if (buf.Bytes() == nil) != (name == "staged") {
+			t.Fatalf("%s: Bytes is %v", name, buf.Bytes() != nil)
+		}
+		data := make([]byte, n)
+		for i := range data {
+			data[i] = byte(i * 7 >> 3)
+		}
+		r := kernels.Region{Buffer: buf, Offset: 3, Size: n}
+		if err := kernels.Upload(b, r, data); err != nil {
+			t.Fatal(err)
+		}
+		all := make([]byte, n+100)
+		if err := kernels.Download(b, all, kernels.Region{Buffer: buf, Size: n + 100}); err != nil {
+			t.Fatal(err)
+		}
+		want := slices.Concat(make([]byte, 3), data, make([]byte, 97))
+		if !bytes.Equal(all, want) {
+			t.Errorf("%s: other bytes come back, or memory was not zeroed", name)
+		}
+		u := buf.(*Buffer)
+		for _, off := range []int64{-1, 101, 1 << 62} {
+			if _, err := u.WriteAt(data, off); err == nil {
+				t.Errorf("%s: wrote %d bytes at %d of %d", name, n, off, n+100)
+			}
 		}
 	}
 }

@@ -69,11 +69,6 @@ func expandInstr(p *kernels.Program, index int, in kernels.Instr) (*expansion, e
 		return nil, fmt.Errorf("vulkan: %w", err)
 	}
 	x := &expansion{prog: p, instr: index, in: in, dims: dims}
-	for _, v := range append(append([]kernels.View{}, in.In...), in.Out...) {
-		if lo, hi := v.Extent(); hi-lo > math.MaxInt32 {
-			return nil, x.unsupported("a view of %q spans %d elements, at most 2^31 - 1", p.Slots[v.Slot].Name, hi-lo)
-		}
-	}
 	if err := expanders[in.Op](x); err != nil {
 		return nil, err
 	}
@@ -82,6 +77,17 @@ func expandInstr(p *kernels.Program, index int, in kernels.Instr) (*expansion, e
 
 func (x *expansion) unsupported(format string, args ...any) error {
 	return fmt.Errorf("vulkan: %v: %s: %w", x.in.Op, fmt.Sprintf(format, args...), kernels.ErrUnsupported)
+}
+
+// countable refuses views whose elements a kernel's signed indices cannot count from
+// one base.
+func (x *expansion) countable(views ...kernels.View) error {
+	for _, v := range views {
+		if lo, hi := v.Extent(); hi-lo > math.MaxInt32 {
+			return x.unsupported("a view of %q spans %d elements, at most 2^31 - 1", x.prog.Slots[v.Slot].Name, hi-lo)
+		}
+	}
+	return nil
 }
 
 // at is the place of a view's first element, moved by elements.

@@ -23,6 +23,9 @@ type matmul struct {
 
 func expandMatMul(x *expansion) error {
 	in := x.in
+	if err := x.countable(append(in.In[:len(in.In):len(in.In)], in.Out...)...); err != nil {
+		return err
+	}
 	w := &matmul{x: x, a: in.In[0], b: in.In[1], c: in.Out[0]}
 	w.m, w.k, w.n = kernels.MatMulShape(in)
 	r := len(w.c.Shape) - 2

@@ -15,6 +15,18 @@ const guard = 64 << 10
 // minAlign is the least alignment of regions: room for the widest load of any kernel.
 const minAlign = 256
 
+// typed adds the kernels error that a result of the driver means, so that callers who
+// know no Vulkan can tell.
+func typed(err error) error {
+	switch {
+	case errors.Is(err, vk.ErrOutOfDevMemory), errors.Is(err, vk.ErrOutOfHostMemory):
+		return fmt.Errorf("%w: %w", kernels.ErrOutOfMemory, err)
+	case errors.Is(err, vk.ErrDeviceLost):
+		return fmt.Errorf("%w: %w", kernels.ErrDeviceLost, err)
+	}
+	return err
+}
+
 var errClosed = errors.New("vulkan: the device is closed")
 
 // Buffer is device memory with an address. Bytes is nil when the CPU cannot see it;
@@ -41,12 +53,12 @@ func (b *Backend) Alloc(size int64, where kernels.Place) (kernels.Buffer, error)
 
 func (b *Backend) alloc(size int64, where kernels.Place) (*Buffer, error) {
 	if size < 0 || b.maxBuffer > 0 && size > b.maxBuffer {
-		return nil, fmt.Errorf("vulkan: alloc of %d bytes: %s allows %d in one buffer", size, b.props.Name, b.maxBuffer)
+		return nil, fmt.Errorf("vulkan: alloc of %d bytes: %s allows %d in one buffer: %w", size, b.props.Name, b.maxBuffer, kernels.ErrOutOfMemory)
 	}
 	u := &Buffer{b: b, size: size}
 	if err := u.create(where); err != nil {
 		u.Close()
-		return nil, fmt.Errorf("vulkan: alloc of %d bytes: %w", size, err)
+		return nil, fmt.Errorf("vulkan: alloc of %d bytes: %w", size, typed(err))
 	}
 	b.buffers[u] = struct{}{}
 	return u, nil
@@ -181,7 +193,7 @@ func (u *Buffer) staged(p []byte, off int64, move func(stage *Buffer, part []byt
 	for done := 0; done < len(p); done += stageBytes {
 		part := p[done:min(len(p), done+stageBytes)]
 		if err := move(u.b.stage, part, off+int64(done)); err != nil {
-			return done, fmt.Errorf("vulkan: copy: %w", err)
+			return done, fmt.Errorf("vulkan: copy: %w", typed(err))
 		}
 	}
 	return len(p), nil

@@ -53,6 +53,9 @@ func expandCopy(x *expansion) error {
 	if n > maxPiece {
 		return x.unsupported("%d elements, at most %d", n, maxPiece)
 	}
+	if err := x.countable(in, out); err != nil {
+		return err
+	}
 	words := []uint32{uint32(n)}
 	for _, pick := range []func(axis) int{
 		func(a axis) int { return a.size },
@@ -118,6 +121,9 @@ func expandRMSNorm(x *expansion) error {
 		residual, sum = in, in
 	}
 	spec := []uint32{x.dtype(in), x.dtype(w), flag(has), flag(x.in.Attr.PlusOne)}
+	if c > maxPiece {
+		return x.unsupported("rows of %d elements, at most %d", c, maxPiece)
+	}
 	rows := max(1, maxPiece/c)
 	for r := 0; r < n; r += rows {
 		k := min(rows, n-r)
@@ -128,22 +134,26 @@ func expandRMSNorm(x *expansion) error {
 	return nil
 }
 
-// sumParts is the most partial sums that sum_sq makes; how many depends on the size alone.
+// sumParts is the most partial sums that sum_sq makes of a piece; how many depends on
+// the size alone.
 const sumParts = 1024
 
 func expandSumSq(x *expansion) error {
 	in, out := x.in.In[0], x.in.Out[0]
-	n := in.Len()
-	if n > maxPiece {
-		return x.unsupported("%d elements, at most %d", n, maxPiece)
+	parts := 0
+	pieces(in.Len(), func(start, n int) {
+		groups := min((n+4095)/4096, sumParts)
+		x.add(launch{kernel: "sum_sq", spec: []uint32{0, float(0)},
+			addrs: []place{x.at(in, start), {kernels.Scratch, int64(4 * parts)}}, words: []uint32{uint32(n)},
+			groups: [3]uint32{uint32(groups), 1, 1},
+			reads:  []kernels.Span{x.span(in)}})
+		parts += groups
+	})
+	x.scratch = int64(4 * parts)
+	scratch := kernels.Span{Slot: kernels.Scratch, Hi: x.scratch}
+	for i := range x.launches {
+		x.launches[i].writes = []kernels.Span{scratch}
 	}
-	parts := min((n+4095)/4096, sumParts)
-	scratch := kernels.Span{Slot: kernels.Scratch, Hi: int64(4 * parts)}
-	x.scratch = scratch.Hi
-	x.add(launch{kernel: "sum_sq", spec: []uint32{0, float(0)},
-		addrs: []place{x.at(in, 0), {kernels.Scratch, 0}}, words: []uint32{uint32(n)},
-		groups: [3]uint32{uint32(parts), 1, 1},
-		reads:  []kernels.Span{x.span(in)}, writes: []kernels.Span{scratch}})
 	reads := []kernels.Span{scratch}
 	if kernels.Reads(x.in, 0) {
 		reads = append(reads, x.span(out))
