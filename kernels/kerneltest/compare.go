@@ -3,6 +3,8 @@ package kerneltest
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"graft/kernels"
 	"graft/kernels/ref"
@@ -30,6 +32,23 @@ func (r report) add(op kernels.Op, port, at string, ratio float64) {
 	if ratio > w.ratio {
 		w.ratio, w.at = ratio, at
 	}
+}
+
+// loose gives the operations whose bound is out of reach.
+func (r report) loose() []string {
+	best := map[string]float64{}
+	for k, w := range r {
+		op, _, _ := strings.Cut(k, ".")
+		best[op] = max(best[op], w.ratio)
+	}
+	var ops []string
+	for op, ratio := range best {
+		if ratio < tooLoose {
+			ops = append(ops, op)
+		}
+	}
+	slices.Sort(ops)
+	return ops
 }
 
 // smallest is the size below which a type may be flushed or loses precision.
