@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -202,4 +203,25 @@ func (ck *Checkpoint) LoadParams(s *tensor.Store, layers []int) error {
 		}
 	}
 	return ck.Config.WriteConstants(s)
+}
+
+// EmbeddingNorms returns the Euclidean norm of each row of the embedding (V).
+func (ck *Checkpoint) EmbeddingNorms() ([]float32, error) {
+	info, _ := ck.set.Info(EmbedName)
+	data, err := ck.set.Bytes(EmbedName)
+	if err != nil {
+		return nil, err
+	}
+	norms := make([]float32, ck.Config.Vocab)
+	size := info.DType.Size()
+	row := ck.Config.Width * size
+	for i := range norms {
+		sum := 0.0
+		for at := i * row; at < (i+1)*row; at += size {
+			x := decode(data[at:], info.DType)
+			sum += x * x
+		}
+		norms[i] = float32(math.Sqrt(sum))
+	}
+	return norms, nil
 }

@@ -103,3 +103,33 @@ func WriteSlot(w io.Writer, to safetensors.DType, s *tensor.Store, slot string, 
 	}
 	return nil
 }
+
+// Convert writes a tensor to w in the given type, rounding to nearest even,
+// piece by piece. Values that the type cannot hold are an error.
+func (ck *Checkpoint) Convert(w io.Writer, to safetensors.DType, name string) error {
+	info, ok := ck.set.Info(name)
+	if !ok {
+		return at(ck.Dir, fmt.Errorf("tensor %s is missing", quote(name)))
+	}
+	src, err := ck.set.Bytes(name)
+	if err != nil {
+		return err
+	}
+	const piece = 1 << 20 // elements
+	buf := make([]byte, min(info.Elements(), piece)*int64(to.Size()))
+	for len(src) > 0 {
+		n := min(len(src)/info.DType.Size(), piece)
+		out := buf[:n*to.Size()]
+		if err := convert(out, to, src[:n*info.DType.Size()], info.DType); err != nil {
+			return ck.wrong(name, "%v", err)
+		}
+		if _, err := w.Write(out); err != nil {
+			return err
+		}
+		src = src[n*info.DType.Size():]
+	}
+	return nil
+}
+
+// ReadF32 reads a tensor into dst, which has its number of elements.
+func (ck *Checkpoint) ReadF32(dst []float32, name string) error { return ck.set.ReadF32(dst, name) }

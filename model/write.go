@@ -27,6 +27,9 @@ type WriteOptions struct {
 	Files map[string][]byte
 	// DType is the type that each tensor is stored in; nil is F32 for all.
 	DType func(name string) safetensors.DType
+	// Extra, if set, adds what is not small to the directory before it gets its
+	// name.
+	Extra func(dir string) error
 	// Force replaces an existing model directory, when the new one is complete.
 	Force bool
 	// MaxShardBytes is where a new weights file begins; 0 is 5 GB.
@@ -167,6 +170,11 @@ func fill(dir string, o WriteOptions, data func(safetensors.Spec, io.Writer) err
 	}
 	for name, content := range files {
 		if err := writeSynced(filepath.Join(dir, name), content); err != nil {
+			return err
+		}
+	}
+	if o.Extra != nil {
+		if err := o.Extra(dir); err != nil {
 			return err
 		}
 	}

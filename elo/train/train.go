@@ -211,6 +211,7 @@ type Metrics struct {
 	Step     int     // completed updates, this one included
 	Loss     float64 // nats per target, mean over the step
 	GradNorm float64 // before clipping
+	Micro    int     // micro-batches that held text
 	Targets  int64   // positions that have a target
 	Pairs    int64   // (query, key) pairs that attention saw
 	Bytes    int64   // of text that the targets stand for
@@ -236,6 +237,7 @@ func (t *Trainer) Step(ctx context.Context, s *data.Stream, lr, maxNorm float64,
 		return err
 	}
 	m.reset(len(s.Langs()))
+	m.Micro = n
 	for _, b := range t.batches[:n] {
 		m.Targets += b.NumTargets
 		m.Pairs += b.PairsWithin(0)

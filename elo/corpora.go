@@ -1,0 +1,146 @@
+package elo
+
+import (
+	"context"
+	"fmt"
+
+	"graft/elo/data"
+	"graft/elo/eval"
+	"graft/model"
+	"graft/model/tokenizer"
+)
+
+// corpora are the tokenised texts of a run.
+type corpora struct {
+	tok   *tokenizer.Tokenizer
+	parts []data.Part
+	eval  []*data.Corpus
+	seq   int // positions of a sequence: the recipe's, capped by the model
+	pad   int32
+}
+
+// loadCorpora tokenises what the recipe names and holds it against the model.
+func loadCorpora(ctx context.Context, env *Env, r *Recipe, ck *model.Checkpoint) (*corpora, error) {
+	tok, err := tokenizer.Open(ck.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &corpora{tok: tok, seq: SequenceLen(r.SequenceLen, ck.Config)}
+	if c.seq < r.SequenceLen {
+		env.report().Note(fmt.Sprintf("sequences of %d tokens: the model has no more positions", c.seq))
+	}
+	for _, d := range r.Datasets {
+		corpus, err := loadCorpus(ctx, d, tok, ck)
+		if err != nil {
+			return nil, err
+		}
+		c.parts = append(c.parts, data.Part{Corpus: corpus, Weight: d.Weight, Target: d.Role != "source"})
+	}
+	for _, d := range r.Eval {
+		corpus, err := loadCorpus(ctx, d, tok, ck)
+		if err != nil {
+			return nil, err
+		}
+		c.eval = append(c.eval, corpus)
+	}
+	return c, nil
+}
+
+// SequenceLen caps a sequence length by the model's positions.
+func SequenceLen(want int, c *model.Config) int {
+	if c.MaxPositions > 0 {
+		return min(want, c.MaxPositions)
+	}
+	return want
+}
+
+// Policy says which special tokens a document gets for a model: what its
+// tokenizer adds, and the end-of-text token behind.
+func Policy(ck *model.Checkpoint) data.Policy {
+	p := data.Policy{AddSpecial: true}
+	if len(ck.EOS) > 0 {
+		p.AppendEOS, p.EOS = true, int32(ck.EOS[0])
+	}
+	return p
+}
+
+func loadCorpus(ctx context.Context, d Dataset, tok *tokenizer.Tokenizer, ck *model.Checkpoint) (*data.Corpus, error) {
+	corpus, err := data.Load(ctx, d.Path, d.Lang, tok, data.LoadOptions{
+		Read:   data.ReadOptions{Field: d.Field, Text: data.TextUnit(d.Text)},
+		Policy: Policy(ck),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return corpus, CheckIDs(corpus, tok, ck.Config.Vocab)
+}
+
+// CheckIDs refuses tokens that the model has no embedding for.
+func CheckIDs(c *data.Corpus, tok *tokenizer.Tokenizer, vocab int) error {
+	for i := range c.Len() {
+		for _, id := range c.IDs(i) {
+			if int(id) >= vocab {
+				token, _ := tok.IDToToken(id)
+				return fmt.Errorf("elo: %s: token %q has id %d, but the model's vocabulary ends at %d (vocab_size)", c.Path(), token, id, vocab-1)
+			}
+		}
+	}
+	return nil
+}
+
+// stream mixes and packs the training corpora.
+func (c *corpora) stream(r *Recipe) (*data.Stream, error) {
+	return data.NewStream(c.parts, data.Options{SeqLen: c.seq, Seed: r.Seed, Unit: data.Unit(r.MixUnit),
+		Epochs: r.NumEpochs, Tokens: r.MaxTokens, Pad: c.pad})
+}
+
+// evaluate scores every held-out corpus by run.
+func (c *corpora) evaluate(run func(s *data.Stream, add func(b *data.Batch, losses []float32)) error) ([]eval.Scores, error) {
+	var all []eval.Scores
+	for _, corpus := range c.eval {
+		s, err := data.NewStream([]data.Part{{Corpus: corpus}}, data.Options{SeqLen: c.seq, InOrder: true, Pad: c.pad})
+		if err != nil {
+			return nil, err
+		}
+		name := corpus.Lang()
+		if name == "" {
+			name = corpus.Path()
+		}
+		scores := eval.NewScores(name, false)
+		if err := run(s, scores.Add); err != nil {
+			return nil, err
+		}
+		all = append(all, *scores)
+	}
+	return all, nil
+}
+
+// spellingLimit is the share of dead tokens above which a target cannot be
+// learned through a frozen embedding.
+const spellingLimit = 0.02
+
+// checkSpelling warns when the target's tokens are ones that the model cannot
+// have learned: while the embedding is frozen their rows are noise.
+func (c *corpora) checkSpelling(env *Env, ck *model.Checkpoint) error {
+	norms, err := ck.EmbeddingNorms()
+	if err != nil {
+		return err
+	}
+	untrained := data.Untrained(norms)
+	for _, p := range c.parts {
+		if !p.Target {
+			continue
+		}
+		s := data.Spell(p.Corpus, func(id int32) bool { return c.tok.IsByte(id) || untrained[id] })
+		if s.Share <= spellingLimit {
+			continue
+		}
+		worst := ""
+		if len(s.Worst) > 0 {
+			worst, _ = c.tok.IDToToken(s.Worst[0].ID)
+		}
+		env.report().Warn(fmt.Sprintf("%s: the vocabulary cannot spell %.1f %% of the tokens (most often %q): their embedding rows are byte fallback or were never trained, and stay as they are while the embedding is frozen",
+			p.Corpus.Path(), 100*s.Share, worst))
+	}
+	return nil
+}

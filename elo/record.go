@@ -1,0 +1,202 @@
+package elo
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"graft/elo/data"
+	"graft/elo/train"
+	"graft/model"
+	"graft/model/safetensors"
+)
+
+// recordName lies beside the weights of every model that this package writes.
+const recordName = "graft.json"
+
+// mastersDir holds F32 masters; a directory of its own, since inference
+// programs load every safetensors file beside config.json.
+const mastersDir = "graft"
+
+const mastersName = "masters.safetensors"
+
+// Kinds of models in a Record.
+const (
+	KindSmall   = "small"   // cut out, trained or not
+	KindGrafted = "grafted" // layers put back
+	KindTrained = "trained" // aligned, or trained in one of the other ways
+)
+
+// Record says how a model directory came to be.
+type Record struct {
+	Format   int            `json:"format"`
+	Kind     string         `json:"kind"`
+	Base     string         `json:"base"`             // directory, as it was given
+	Depth    int            `json:"base_layers"`      // of the base
+	Layers   []int          `json:"layers,omitempty"` // of the base, that the small model is made of
+	Prefix   []Moved        `json:"prefixes,omitempty"`
+	Recipe   *Recipe        `json:"recipe,omitempty"`
+	Cursor   *data.Cursor   `json:"cursor,omitempty"` // where the next stage goes on
+	Usage    []data.Usage   `json:"usage,omitempty"`  // realised bytes and tokens by corpus
+	Stages   []StageSummary `json:"stages,omitempty"`
+	Device   string         `json:"device,omitempty"`
+	Numerics string         `json:"numerics,omitempty"` // fingerprint
+}
+
+// Moved pairs a layer's tensor prefixes in the base and in the small model.
+type Moved struct {
+	Base  string `json:"base"`
+	Small string `json:"small"`
+}
+
+// StageSummary is what a stage did.
+type StageSummary struct {
+	Stage     string  `json:"stage"`
+	Steps     int     `json:"steps"`
+	Tokens    int64   `json:"tokens"`  // targets
+	Seconds   float64 `json:"seconds"` // of training steps alone
+	FinalLoss float64 `json:"final_loss"`
+}
+
+// recordFormat is the version of Record.
+const recordFormat = 1
+
+func prefixes(layers []int) []Moved {
+	var m []Moved
+	for i, l := range layers {
+		m = append(m, Moved{Base: fmt.Sprintf("model.layers.%d.", l), Small: fmt.Sprintf("model.layers.%d.", i)})
+	}
+	return m
+}
+
+func (r Record) encode() []byte {
+	r.Format = recordFormat
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		// Every field is a plain value; only NaN in a summary could fail.
+		text = []byte("{}")
+	}
+	return append(text, '\n')
+}
+
+// ReadRecord reads the record of a model directory; ok is false when it has
+// none.
+func ReadRecord(dir string) (rec Record, ok bool, err error) {
+	path := filepath.Join(dir, recordName)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return rec, false, nil
+	}
+	if err != nil {
+		return rec, false, fmt.Errorf("elo: %w", err)
+	}
+	if err := json.Unmarshal(text, &rec); err != nil {
+		return rec, false, fmt.Errorf("elo: %s: %w", path, err)
+	}
+	if rec.Format != recordFormat {
+		return rec, false, fmt.Errorf("elo: %s: format %d, want %d", path, rec.Format, recordFormat)
+	}
+	return rec, true, nil
+}
+
+// masters are F32 values of trained tensors, by their names in the model at
+// hand.
+type masters struct {
+	file   *safetensors.File
+	rename func(string) (string, bool) // name at hand to name in the file
+}
+
+var _ train.Masters = (*masters)(nil)
+
+// openMasters opens the masters of a model; nil when it has none, or when its
+// weights have been changed since, by another program.
+func openMasters(ck *model.Checkpoint) (*masters, error) {
+	f, err := safetensors.Open(filepath.Join(ck.Dir, mastersDir, mastersName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := &masters{file: f, rename: func(n string) (string, bool) { return n, true }}
+	if ok, err := m.match(ck); !ok || err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	return m, nil
+}
+
+// match reports whether every master rounds to the weight that is stored.
+func (m *masters) match(ck *model.Checkpoint) (bool, error) {
+	var rounded bytes.Buffer
+	for _, name := range m.file.Names() {
+		master, _ := m.file.Info(name)
+		info, ok := ck.Info(name)
+		if !ok || !slices.Equal(info.Shape, master.Shape) {
+			return false, nil
+		}
+		x := make([]float32, master.Elements())
+		if err := m.file.ReadF32(x, name); err != nil {
+			return false, err
+		}
+		rounded.Reset()
+		if err := safetensors.WriteF32(&rounded, info.DType, x); err != nil {
+			return false, err
+		}
+		stored, err := ck.Bytes(name)
+		if err != nil || !bytes.Equal(rounded.Bytes(), stored) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (m *masters) Has(name string) bool {
+	n, ok := m.rename(name)
+	if ok {
+		_, ok = m.file.Info(n)
+	}
+	return ok
+}
+
+func (m *masters) ReadF32(dst []float32, name string) error {
+	n, _ := m.rename(name)
+	return m.file.ReadF32(dst, n)
+}
+
+func (m *masters) close() error {
+	if m == nil {
+		return nil
+	}
+	return m.file.Close()
+}
+
+// asMasters avoids an interface that holds a nil pointer.
+func (m *masters) asMasters() train.Masters {
+	if m == nil {
+		return nil
+	}
+	return m
+}
+
+// writeMasters writes the F32 values of the given tensors below dir. write
+// writes one by its name at hand; name gives the name in the file.
+func writeMasters(dir string, specs []safetensors.Spec, fill func(w *safetensors.Writer) error) error {
+	sub := filepath.Join(dir, mastersDir)
+	if err := os.Mkdir(sub, 0o755); err != nil {
+		return err
+	}
+	w, err := safetensors.Create(filepath.Join(sub, mastersName), specs, nil)
+	if err != nil {
+		return err
+	}
+	defer w.Discard()
+	if err := fill(w); err != nil {
+		return err
+	}
+	return w.Close()
+}

@@ -1,0 +1,311 @@
+package elo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"graft/elo/checkpoint"
+	"graft/elo/data"
+	"graft/elo/eval"
+	"graft/elo/train"
+	"graft/model"
+)
+
+// Names of stages.
+const (
+	StagePretrain = "pretrain" // the small model's layers
+	StageAlign    = "align"    // everything, after the graft
+	StageFull     = "full"     // everything, on all of the data
+	StageInPlace  = "inplace"  // the same layers inside the whole model
+)
+
+// job is one stage of training, ready to go.
+type job struct {
+	name    string
+	ck      *model.Checkpoint
+	layers  []int // that run, in ck's numbers; nil is all
+	train   func(model.Tensor) bool
+	masters train.Masters
+	how     Stage
+	// begin is where the data goes on; nil is its beginning. end is the row at
+	// which the stage ends.
+	begin *data.Cursor
+	end   int64
+	// before names an evaluation before the first step; "" is none.
+	before string
+	// state is the directory that an interrupted stage is saved in.
+	state string
+}
+
+// state is what is saved of an interrupted stage beside the memory.
+type state struct {
+	Stage    string      `json:"stage"`
+	Step     int         `json:"step"` // steps taken, skipped ones included
+	Tokens   int64       `json:"tokens"`
+	Seconds  float64     `json:"seconds"`
+	Loss     float64     `json:"loss"`
+	Cursor   data.Cursor `json:"cursor"`
+	Recipe   Recipe      `json:"recipe"`
+	Resume   resume      `json:"resume"`
+	Numerics string      `json:"numerics"`
+}
+
+// resume names the verb that made a state and what it was called with.
+type resume struct {
+	Verb  string `json:"verb"` // pretrain, align or run
+	Force bool   `json:"force"`
+}
+
+// trained is a finished stage. The trainer holds the weights until Close.
+type trained struct {
+	*train.Trainer
+	cursor  data.Cursor
+	usage   []data.Usage
+	summary StageSummary
+	scores  []eval.Scores
+}
+
+// runner is a stage that runs.
+type runner struct {
+	env    *Env
+	r      *Recipe
+	j      *job
+	c      *corpora
+	stream *data.Stream
+	t      *train.Trainer
+	taken  int // steps, skipped ones included
+	steps  int
+	tokens int64
+	spent  time.Duration
+	loss   float64
+	begun  time.Time
+	resume resume
+	cost   train.Cost
+}
+
+// setup is what a stage asks of a trainer.
+func (r *Recipe) setup(j *job, seq int, allowSlow bool) (train.Setup, error) {
+	dt, err := r.storage(j.ck.DType(model.EmbedName))
+	return train.Setup{Config: j.ck.Config, Layers: j.layers, Train: j.train, SeqLen: seq,
+		MicroBatch: r.MicroBatchSize, Accumulate: r.GradientAccumulationSteps, Storage: dt, Act: dt,
+		Recompute: r.GradientCheckpointing, Optim: j.how.adamw(), AllowSlow: allowSlow}, err
+}
+
+// runStage trains. from, which may be nil, is a saved state of this very stage.
+func runStage(ctx context.Context, env *Env, r *Recipe, j *job, c *corpora, rs resume, from *saved) (out *trained, err error) {
+	x := &runner{env: env, r: r, j: j, c: c, resume: rs}
+	if x.stream, err = c.stream(r); err != nil {
+		return nil, err
+	}
+	if j.begin != nil {
+		if err := x.stream.Seek(*j.begin); err != nil {
+			return nil, err
+		}
+	}
+	x.stream.SetEnd(j.end)
+	rows := int64(r.rowsPerStep())
+	x.steps = int((min(j.end, x.stream.Rows()) - x.stream.Row() + rows - 1) / rows)
+	if x.steps <= 0 {
+		return nil, fmt.Errorf("elo: %s: no data is left: the corpora give %d sequences of %d tokens, and the stage would begin at %d",
+			j.name, x.stream.Rows(), c.seq, x.stream.Row())
+	}
+	setup, err := r.setup(j, c.seq, env.AllowSlow)
+	if err != nil {
+		return nil, err
+	}
+	if x.t, err = train.New(env.Backend, setup); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, x.t.Close())
+		}
+	}()
+	if err := x.prepare(ctx, from); err != nil {
+		return nil, err
+	}
+	if err := x.loop(ctx); err != nil {
+		return nil, err
+	}
+	return x.finish(ctx)
+}
+
+// prepare takes the memory and fills it.
+func (x *runner) prepare(ctx context.Context, from *saved) error {
+	x.cost = x.t.Cost()
+	x.env.report().Note(fmt.Sprintf("%s: %s", x.j.name, x.t.Memory()))
+	for _, p := range x.t.Replaced() {
+		x.env.report().Warn(fmt.Sprintf("%v runs by its plain definition, with %d more bytes: %s", p.Op, p.Bytes, p.Reason))
+	}
+	if err := x.t.Alloc(); err != nil {
+		return err
+	}
+	if err := x.t.Load(x.j.ck, x.j.masters); err != nil {
+		return err
+	}
+	if from == nil {
+		return x.evaluateBefore(ctx)
+	}
+	if err := x.t.Restore(from.data); err != nil {
+		return err
+	}
+	x.taken, x.tokens, x.loss = from.Step, from.Tokens, from.Loss
+	x.spent = time.Duration(from.Seconds * float64(time.Second))
+	return x.stream.Seek(from.Cursor)
+}
+
+func (x *runner) evaluateBefore(ctx context.Context) error {
+	if x.j.before == "" || len(x.c.eval) == 0 {
+		return nil
+	}
+	scores, err := x.evaluate(ctx)
+	if err == nil {
+		x.env.report().Eval(EvalReport{When: x.j.before, Scores: scores})
+	}
+	return err
+}
+
+func (x *runner) evaluate(ctx context.Context) ([]eval.Scores, error) {
+	return x.c.evaluate(func(s *data.Stream, add func(*data.Batch, []float32)) error { return x.t.Eval(ctx, s, add) })
+}
+
+func (x *runner) loop(ctx context.Context) error {
+	schedule := x.j.how.schedule(x.steps)
+	if err := schedule.Check(); err != nil {
+		return err
+	}
+	var m train.Metrics
+	x.begun = time.Now()
+	for x.taken < x.steps {
+		lr := x.j.how.LearningRate * schedule.Factor(x.taken)
+		start := time.Now()
+		err := x.t.Step(ctx, x.stream, lr, x.j.how.MaxGradNorm, &m)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, train.ErrNotFinite) {
+			return err
+		}
+		x.taken++
+		if err != nil {
+			return x.notFinite(&m)
+		}
+		took := time.Since(start)
+		x.spent += took
+		x.tokens += m.Targets
+		x.loss = m.Loss
+		x.reportStep(&m, lr, took)
+		if x.taken < x.steps {
+			if err := x.pause(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// notFinite saves the state: the skipped step has changed nothing, so it is
+// still good, and a resumed run goes on behind the batch that did it.
+func (x *runner) notFinite(m *train.Metrics) error {
+	if err := x.save(); err != nil {
+		return err
+	}
+	return fmt.Errorf("elo: %s: step %d: loss %v, gradient norm %v; the last good state is saved in %s: %w",
+		x.j.name, x.taken, m.Loss, m.GradNorm, x.j.state, train.ErrNotFinite)
+}
+
+// pause saves the state when it is due, and stops when asked to.
+func (x *runner) pause() error {
+	stop := x.env.interrupted()
+	if !stop && (x.r.SaveSteps == 0 || x.taken%x.r.SaveSteps != 0) {
+		return nil
+	}
+	if err := x.save(); err != nil {
+		return err
+	}
+	if stop {
+		return &Interrupted{State: x.j.state}
+	}
+	return nil
+}
+
+func (x *runner) save() error {
+	return checkpoint.Save(x.j.state, state{
+		Stage: x.j.name, Step: x.taken, Tokens: x.tokens, Seconds: x.spent.Seconds(), Loss: finite(x.loss), Cursor: x.stream.Cursor(),
+		Recipe: *x.r, Resume: x.resume, Numerics: x.env.Backend.Caps().Fingerprint,
+	}, x.t.State())
+}
+
+func (x *runner) reportStep(m *train.Metrics, lr float64, took time.Duration) {
+	left := time.Duration(float64(x.spent) / float64(x.taken) * float64(x.steps-x.taken))
+	x.env.report().Step(StepReport{
+		Stage: x.j.name, Step: x.taken, Steps: x.steps, Loss: m.Loss, GradNorm: m.GradNorm, LR: lr,
+		Targets: m.Targets, TokensTotal: x.tokens, Rate: float64(m.Targets) / took.Seconds(),
+		FLOPRate: x.cost.FLOPs(m) / took.Seconds(), LangLoss: m.LangLoss, LangTargets: m.LangTargets, Langs: x.stream.Langs(),
+		Elapsed: x.spent, Remaining: left,
+	})
+}
+
+func (x *runner) finish(ctx context.Context) (*trained, error) {
+	scores, err := x.evaluate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &trained{Trainer: x.t, cursor: x.stream.Cursor(), usage: x.stream.Usage(), scores: scores,
+		summary: StageSummary{Stage: x.j.name, Steps: x.taken, Tokens: x.tokens, Seconds: x.spent.Seconds(), FinalLoss: finite(x.loss)}}, nil
+}
+
+// finite keeps JSON writable.
+func finite(x float64) float64 {
+	if x-x != 0 {
+		return -1
+	}
+	return x
+}
+
+// saved is an opened state.
+type saved struct {
+	state
+	data *checkpoint.State
+	dir  string
+}
+
+// openState opens a state and checks that this device gives the same bits.
+func openState(env *Env, dir string) (*saved, error) {
+	s := &saved{dir: dir}
+	var err error
+	if s.data, err = checkpoint.Open(dir, &s.state); err != nil {
+		return nil, err
+	}
+	if now := env.Backend.Caps().Fingerprint; now != s.Numerics {
+		if !env.OtherNumerics {
+			return nil, errors.Join(fmt.Errorf("elo: %s was saved on %q, this is %q: the bits would differ; allow other numerics to go on", dir, s.Numerics, now), s.data.Close())
+		}
+		env.report().Warn(fmt.Sprintf("%s was saved on %q, this is %q: the run is no longer the same to the bit", dir, s.Numerics, now))
+	}
+	return s, nil
+}
+
+// stateDir is where an interrupted run of this output is saved.
+func stateDir(output string) string { return filepath.Clean(output) + ".resume" }
+
+// removeState removes the state of a run that has ended well.
+func removeState(dir string) error {
+	var s state
+	st, err := checkpoint.Open(dir, &s)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := st.Close(); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
