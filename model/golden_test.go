@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	_ "graft/kernels/cpu"
 	_ "graft/kernels/ref"
 	"graft/model/safetensors"
 	"graft/tensor"

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math"
 )
 
@@ -13,6 +14,13 @@ type RoPE struct {
 	// than OriginalPositions/LowFreq are stretched, between them both are mixed.
 	LowFreq, HighFreq float64
 	OriginalPositions int
+}
+
+func (p RoPE) String() string {
+	if p.Type == "default" {
+		return fmt.Sprintf("theta %v", p.Theta)
+	}
+	return fmt.Sprintf("%s by %v with theta %v", p.Type, p.Factor, p.Theta)
 }
 
 // readRoPE reads rope_theta and rope_scaling, or rope_parameters, which holds
@@ -39,7 +47,7 @@ func readRoPE(r *reader, theta float64) RoPE {
 		}
 	}
 	if len(got) == 2 && got[0] != got[1] {
-		r.fail("rope_parameters", "and rope_scaling disagree: %+v and %+v", got[1], got[0])
+		r.fail("rope_parameters", "and rope_scaling disagree: %v, and %v", got[1], got[0])
 	}
 	return got[0]
 }
