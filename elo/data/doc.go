@@ -25,6 +25,11 @@
 // position. Every row is full but the last of a stream, whose rest is padding:
 // a document of its own with targets of -1.
 //
+// # Resuming
+//
+// A [Cursor] belongs into the checkpoint, a [Cache] spares a resumed run the
+// tokenising. Both carry hashes of the tokens and refuse what does not match.
+//
 // # What it does not do
 //
 // It knows no tokenizer (an [Encoder] is passed in), computes nothing, keeps

@@ -61,6 +61,9 @@ func NewStream(parts []Part, o Options) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n := estimate(parts, o); o.Tokens == 0 && n > maxTokens {
+		return nil, fmt.Errorf("data: mix: expected weights and epochs that ask for at most %.0e %s, found %.0e", float64(maxTokens), o.Unit, n)
+	}
 	s := &Stream{opt: o}
 	for _, p := range parts {
 		lang := slices.Index(s.langs, p.Corpus.lang)
@@ -87,6 +90,23 @@ func NewStream(parts []Part, o Options) (*Stream, error) {
 	}
 	s.end = s.rows
 	return s, nil
+}
+
+// maxTokens is more than anyone trains on; a stream beyond it is a slip in the
+// weights, and counting its rows would take forever.
+const maxTokens = 1 << 42
+
+// estimate is about how much, in the mix's unit, the stream gives until every
+// target is read as often as asked.
+func estimate(parts []Part, o Options) float64 {
+	sum, most := 0.0, 0.0
+	for _, p := range parts {
+		sum += p.Weight
+		if p.Target {
+			most = max(most, float64(o.Epochs)*p.size(o.Unit)/p.Weight)
+		}
+	}
+	return most * sum
 }
 
 func (s *Stream) rewind() {
