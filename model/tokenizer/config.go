@@ -23,10 +23,9 @@ type node struct {
 // file is the state of reading one tokenizer.json.
 type file struct {
 	err     error
-	regexes int // distinct regexes, each with its matcher
-	// What the steps read so far mean for encoding.
-	atStart bool // some step asks whether a piece begins the text
-	steps   int
+	regexes int  // each has its own matcher
+	atStart bool // some pre-tokenizer asks whether a piece begins the text
+	steps   int  // pre-tokenizers, sequences included
 }
 
 func (f *file) failf(path, format string, args ...any) {
@@ -65,7 +64,7 @@ func (n node) bad(field, want string) {
 	n.f.failf(n.at(field), "expected %s, found %s", want, found)
 }
 
-// optional reports whether the field is there and not null.
+// given reports whether the field is there and not null.
 func (n node) given(field string) bool { return n.fields[field] != nil }
 
 func (n node) str(field string) string {
@@ -322,12 +321,12 @@ func (n node) scheme() string {
 	return s
 }
 
-func (n node) postProcessors(id func(string) int32) postProcessors {
+func (n node) postProcessors() postProcessors {
 	var out postProcessors
 	switch kind := n.kind(); kind {
 	case "Sequence":
 		for _, sub := range n.list("processors") {
-			out = append(out, sub.postProcessors(id)...)
+			out = append(out, sub.postProcessors()...)
 		}
 		return out
 	case "ByteLevel":
@@ -352,7 +351,7 @@ func (n node) postProcessors(id func(string) int32) postProcessors {
 	return nil
 }
 
-// id checks a number that has to be a token's id.
+// tokenID checks a value that has to be a token's id.
 func (f *file) tokenID(path string, v any) int32 {
 	s, _ := v.(jsonNumber)
 	id, err := strconv.ParseUint(string(s), 10, 31)

@@ -110,7 +110,7 @@ func parse(data string) (*Tokenizer, error) {
 		t.decoder, t.joined = n.decoders(), true
 	}
 	if n, ok := p.tree("post_processor"); ok {
-		t.post = n.postProcessors(nil)
+		t.post = n.postProcessors()
 	}
 	if f.err != nil {
 		return nil, f.err
