@@ -71,6 +71,25 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// TestStreamIllFormed wants a run of bytes that goes wrong late to cost no
+// more than itself.
+func TestStreamIllFormed(t *testing.T) {
+	tok := open(t, "testdata/stories260K.json")
+	ids := []int32{403, 3 + '}', 3 + 0xE3, 3 + 0xE3, 407, 261, 378}
+	if got, want := tok.Decode(ids, true), "Once\uFFFD\uFFFD\uFFFD upon a time"; got != want {
+		t.Fatalf("Decode: got %q, want %q", got, want)
+	}
+	s := tok.NewStream(true)
+	var got strings.Builder
+	for _, id := range ids {
+		got.WriteString(s.Next(id))
+	}
+	got.WriteString(s.Flush())
+	if want := "Once}\uFFFD\uFFFD upon a time"; got.String() != want {
+		t.Errorf("got %q, want %q", got.String(), want)
+	}
+}
+
 // TestConcurrent runs under the race detector.
 func TestConcurrent(t *testing.T) {
 	tok := open(t, "testdata/gpt2.json.gz")

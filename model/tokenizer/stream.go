@@ -5,6 +5,11 @@ import "strings"
 // Stream decodes ids one at a time, for printing text as it is generated. It
 // gives out text only when no later id can change it, so that characters which
 // several tokens spell come whole.
+//
+// All it gives out, put together, is what Decode makes of all the ids. The one
+// exception is a run of byte-fallback tokens that begins well and turns out
+// ill-formed after characters of it have been given out: those stay, where
+// Decode makes the whole run U+FFFD.
 type Stream struct {
 	t    *Tokenizer
 	skip bool
@@ -44,10 +49,16 @@ func (s *Stream) Flush() string {
 // given out last stay in it, since a decoder may treat its first token
 // differently.
 func (s *Stream) give(text string) string {
-	if len(text) <= len(s.prefix) || !strings.HasPrefix(text, s.prefix) {
+	if len(s.ids) == s.done {
 		return ""
 	}
-	out := text[len(s.prefix):]
+	out, ok := strings.CutPrefix(text, s.prefix)
+	if !ok {
+		out = s.t.Decode(s.ids[s.done:], s.skip)
+	}
+	if out == "" {
+		return ""
+	}
 	s.ids = append(s.ids[:0], s.ids[s.done:]...)
 	s.done = len(s.ids)
 	s.prefix = s.t.Decode(s.ids, s.skip)
