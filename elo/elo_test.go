@@ -36,9 +36,9 @@ func newBench(t *testing.T) bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.write("es.txt", strings.Join(short(es, 40), "\n\n"))
+	b.write("es.txt", strings.Join(short(es, 12), "\n\n"))
 	b.write("held.txt", strings.Join(short(held, 4), "\n\n"))
-	b.write("en.txt", strings.Repeat("Once upon a time there was a little girl who had a red ball.\n\nOne day Tom saw a big dog in the park.\n\n", 30))
+	b.write("en.txt", strings.Repeat("Once upon a time there was a little girl who had a red ball.\n\nOne day Tom saw a big dog in the park.\n\n", 12))
 	return b
 }
 

@@ -206,6 +206,13 @@ func (t *Trainer) evalGraph() (*tensor.Graph, error) {
 	return g, nil
 }
 
+// Source gives batches; *data.Stream is one.
+type Source interface {
+	NewBatch(rows int) *data.Batch
+	Next(*data.Batch) error // io.EOF when there are no more
+	Langs() []string
+}
+
 // Metrics is what one optimizer step reports. Slices are reused by the next.
 type Metrics struct {
 	Step     int     // completed updates, this one included
@@ -226,7 +233,7 @@ type Metrics struct {
 // all). It returns io.EOF when the stream has no more, and ErrNotFinite, with
 // the step's metrics, when the step was skipped. A cancelled ctx leaves a step
 // half done: the trainer must then be restored from a saved state.
-func (t *Trainer) Step(ctx context.Context, s *data.Stream, lr, maxNorm float64, m *Metrics) error {
+func (t *Trainer) Step(ctx context.Context, s Source, lr, maxNorm float64, m *Metrics) error {
 	if t.batches == nil {
 		for range t.setup.Accumulate {
 			t.batches = append(t.batches, s.NewBatch(t.setup.MicroBatch))
@@ -266,7 +273,7 @@ func (t *Trainer) Step(ctx context.Context, s *data.Stream, lr, maxNorm float64,
 }
 
 // read fills the micro-batches of one step and returns how many hold text.
-func (t *Trainer) read(s *data.Stream) (int, error) {
+func (t *Trainer) read(s Source) (int, error) {
 	for i, b := range t.batches {
 		if err := s.Next(b); err != nil {
 			if errors.Is(err, io.EOF) && i > 0 {
@@ -329,7 +336,7 @@ func (m *Metrics) add(b *data.Batch, losses []float32) {
 
 // Eval calls add with the losses (N), in nats, of every batch of the stream.
 // b must come from NewBatch of that stream.
-func (t *Trainer) Eval(ctx context.Context, s *data.Stream, add func(b *data.Batch, losses []float32)) error {
+func (t *Trainer) Eval(ctx context.Context, s Source, add func(b *data.Batch, losses []float32)) error {
 	b := s.NewBatch(t.setup.MicroBatch)
 	for {
 		switch err := s.Next(b); {
