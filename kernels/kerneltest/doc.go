@@ -19,7 +19,7 @@
 //
 // What a backend does not support is skipped, one listed subtest each. A
 // backend that cannot be opened is skipped too, unless the environment
-// variable KERNELTEST_REQUIRE holds its name. The flag -long adds shapes of
+// variable KERNELTEST_REQUIRE, names with commas between, holds its name. The flag -long adds shapes of
 // real models.
 //
 // The suite prints the worst error of each operation as a share of its bound

@@ -86,12 +86,16 @@ func (s *suite) open(t *testing.T, how string, open func() (kernels.Backend, err
 	if err == nil {
 		return be
 	}
-	required := strings.Split(os.Getenv("KERNELTEST_REQUIRE"), ",")
-	if s.opts.Name != "" && slices.Contains(required, s.opts.Name) {
+	if required(s.opts.Name) {
 		t.Fatalf("%s %s is required: %v", s.opts.Name, how, err)
 	}
 	t.Skipf("%s %s cannot be opened: %v", s.opts.Name, how, err)
 	return nil
+}
+
+// required reports whether the environment demands that a backend opens.
+func required(name string) bool {
+	return name != "" && slices.Contains(strings.Split(os.Getenv("KERNELTEST_REQUIRE"), ","), name)
 }
 
 func (s *suite) op(t *testing.T, op kernels.Op) {
