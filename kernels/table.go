@@ -65,8 +65,14 @@ type Row struct {
 	// C and Terms bound the error of a float output against exact arithmetic
 	// on the stored operands: C * u * sqrt(Terms) * scale + u' * |exact|, where
 	// u is F32's roundoff, u' the output type's, and scale the sum of the
-	// magnitudes of the terms that make up the element. A C above 4 is not
-	// accepted.
+	// magnitudes of the terms that make up the element (package ref computes
+	// it; an intermediate result enters through the slope of what follows).
+	//
+	// C is 0 where the result is exact but for its storage: it must then be
+	// the nearest number, bit by bit. It is 2, a product and a sum for each
+	// term, where the scale counts every rounding; 4 where a single function
+	// evaluation or division is the whole operation, of which devices promise
+	// two to three units in the last place. Above 4 is not accepted.
 	C     float64
 	Terms func(in Instr, d Dims) int
 	// Plain rewrites the operation in simpler ones; nil for those that are
@@ -195,7 +201,7 @@ func modelRows() []Row {
 			{Name: "sum", Type: Act, Dims: "NC", Opt: WithResidual},
 		},
 		Alias: []Alias{{"y", "x"}, {"y", "residual"}, {"sum", "residual"}, {"sum", "x"}},
-		FLOPs: perElement(4), C: 4, Terms: dim('C'), Plain: plainRMSNorm,
+		FLOPs: perElement(4), C: 2, Terms: dim('C'), Plain: plainRMSNorm,
 	}, {
 		Op: RMSNormBwd, Name: "rms_norm_bwd",
 		Doc: "g = dy * w (or 1 + w); dx = rstd * g - x * rstd^3 * mean(g * x) [+ dsum]; dw = sum over n of dy * x * rstd + Beta dw. x is the normalised input (RMSNorm's sum)",
@@ -211,7 +217,7 @@ func modelRows() []Row {
 			{Name: "dw", Type: Sums, Dims: "C", Opt: WithDW, Keep: IfBeta},
 		},
 		Alias: []Alias{{"dx", "dy"}, {"dx", "dsum"}},
-		FLOPs: perElement(8), C: 4, Terms: func(_ Instr, d Dims) int { return max(d.Get('C'), d.Get('N')) },
+		FLOPs: perElement(8), C: 2, Terms: func(_ Instr, d Dims) int { return max(d.Get('C'), d.Get('N')) },
 		Plain: plainRMSNormBwd,
 	}, {
 		Op: RoPE, Name: "rope",
@@ -223,7 +229,7 @@ func modelRows() []Row {
 		},
 		Out:   []Port{{Name: "y", Type: Act, Dims: "NHD", Layout: 2}},
 		Alias: []Alias{{"y", "x"}},
-		FLOPs: perElement(3), C: 4, Terms: one, Check: checkRoPE,
+		FLOPs: perElement(3), C: 2, Terms: one, Check: checkRoPE,
 	}, {
 		Op: GLU, Name: "glu", Doc: "y = act(gate) * up",
 		In: []Port{
@@ -232,7 +238,7 @@ func modelRows() []Row {
 		},
 		Out:   []Port{{Name: "y", Type: Act, Dims: "NF", Layout: 1}},
 		Alias: []Alias{{"y", "gate"}, {"y", "up"}},
-		FLOPs: perElement(5), C: 4, Terms: one, Check: checkGLU, Plain: plainGLU,
+		FLOPs: perElement(5), C: 2, Terms: one, Check: checkGLU, Plain: plainGLU,
 	}, {
 		Op: GLUBwd, Name: "glu_bwd", Doc: "dgate = dy * up * act'(gate); dup = dy * act(gate)",
 		In: []Port{
@@ -245,6 +251,6 @@ func modelRows() []Row {
 			{Name: "dup", Type: Act, Dims: "NF", Layout: 1},
 		},
 		Alias: []Alias{{"dgate", "gate"}, {"dup", "up"}, {"dgate", "dy"}, {"dup", "dy"}},
-		FLOPs: perElement(10), C: 4, Terms: one, Check: checkGLU, Plain: plainGLUBwd,
+		FLOPs: perElement(10), C: 2, Terms: one, Check: checkGLU, Plain: plainGLUBwd,
 	}}
 }

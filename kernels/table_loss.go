@@ -19,7 +19,7 @@ head h reads key head h / (H/K). A query that sees nothing gives o = 0, lse = -I
 			{Name: "lse", Type: Sums, Dims: "BHT"},
 		},
 		FLOPs: func(_ Instr, d Dims) int64 { return 4 * pairs(d) * int64(d.Get('D')) },
-		C:     4, Terms: func(_ Instr, d Dims) int { return d.Get('S') + d.Get('D') },
+		C:     2, Terms: func(_ Instr, d Dims) int { return d.Get('S') + d.Get('D') },
 		Check: checkAttention, Plain: plainAttention,
 	}, {
 		Op: AttentionBwd, Name: "attention_bwd",
@@ -36,7 +36,7 @@ dq = Scale ds k, dk = Scale ds q, dv = p do, summed over the heads of a key head
 			{Name: "dv", Type: Act, Dims: "BSKD", Layout: 2},
 		},
 		FLOPs: func(_ Instr, d Dims) int64 { return 10 * pairs(d) * int64(d.Get('D')) },
-		C:     4, Terms: func(_ Instr, d Dims) int { return d.Get('S')*d.Get('H')/d.Get('K') + d.Get('D') },
+		C:     2, Terms: func(_ Instr, d Dims) int { return d.Get('S')*d.Get('H')/d.Get('K') + d.Get('D') },
 		Check: checkAttention, Plain: plainAttentionBwd,
 	}, {
 		Op: Softmax, Name: "softmax",
@@ -52,7 +52,7 @@ without documents every key is visible. A row that sees nothing gives p = 0, lse
 			{Name: "lse", Type: Sums, Dims: "BHT"},
 		},
 		Alias: []Alias{{"p", "x"}},
-		FLOPs: perElement(5), C: 4, Terms: dim('S'), Check: checkSoftmax,
+		FLOPs: perElement(5), C: 2, Terms: dim('S'), Check: checkSoftmax,
 	}, {
 		Op: SoftmaxBwd, Name: "softmax_bwd",
 		Doc: "dx = Scale * cap'(Scale x) * p * (dp - sum over keys of p dp)",
@@ -63,7 +63,7 @@ without documents every key is visible. A row that sees nothing gives p = 0, lse
 		},
 		Out:   []Port{{Name: "dx", Type: Act, Dims: "BHTS"}},
 		Alias: []Alias{{"dx", "dp"}},
-		FLOPs: perElement(6), C: 4, Terms: dim('S'), Check: checkSoftmax,
+		FLOPs: perElement(6), C: 2, Terms: dim('S'), Check: checkSoftmax,
 	}}
 }
 
@@ -87,7 +87,7 @@ Never holds an (N, V) tensor`,
 			{Name: "loss", Type: Sums, Dims: "N"},
 			{Name: "lse", Type: Sums, Dims: "N"},
 		},
-		FLOPs: nvc(2), C: 4, Terms: func(_ Instr, d Dims) int { return d.Get('C') + d.Get('V') },
+		FLOPs: nvc(2), C: 2, Terms: func(_ Instr, d Dims) int { return d.Get('C') + d.Get('V') },
 		Check: checkLoss, Plain: plainLinearCE,
 	}, {
 		Op: LinearCEGrad, Name: "linear_ce_grad",
@@ -110,7 +110,7 @@ dh = dz head; dhead = dz^T h + Beta dhead`,
 			}
 			return nvc(4)(in, d)
 		},
-		C: 4, Terms: func(_ Instr, d Dims) int { return d.Get('C') + d.Get('V') + d.Get('N') },
+		C: 2, Terms: func(_ Instr, d Dims) int { return d.Get('C') + d.Get('V') + d.Get('N') },
 		Check: checkLoss, Plain: plainLinearCEGrad,
 	}, {
 		Op: CrossEntropy, Name: "cross_entropy",
@@ -121,7 +121,7 @@ dh = dz head; dhead = dz^T h + Beta dhead`,
 			{Name: "lse", Type: Sums, Dims: "N"},
 		},
 		FLOPs: func(in Instr, _ Dims) int64 { return 4 * int64(in.In[0].Len()) },
-		C:     4, Terms: dim('V'), Check: checkLoss,
+		C:     2, Terms: dim('V'), Check: checkLoss,
 	}, {
 		Op: CrossEntropyBwd, Name: "cross_entropy_bwd",
 		Doc: "dlogits = dloss[n] * Scale * cap'(..) * (exp(z - lse) - onehot(targets[n])), 0 for ignored targets",
@@ -134,7 +134,7 @@ dh = dz head; dhead = dz^T h + Beta dhead`,
 		Out:   []Port{{Name: "dlogits", Type: Act, Dims: "NV"}},
 		Alias: []Alias{{"dlogits", "logits"}},
 		FLOPs: func(in Instr, _ Dims) int64 { return 4 * int64(in.In[0].Len()) },
-		C:     4, Terms: one, Check: checkLoss,
+		C:     2, Terms: one, Check: checkLoss,
 	}}
 }
 
