@@ -154,40 +154,25 @@ func (ck *Checkpoint) readGeneration() error {
 // Load copies a tensor into a slot of a store from element offset on, converted
 // to the slot's type, piece by piece. Values that F16 cannot hold are an error.
 func (ck *Checkpoint) Load(s *tensor.Store, name, slot string, offset int) error {
-	info, ok := ck.set.Info(name)
-	if !ok {
-		return at(ck.Dir, fmt.Errorf("tensor %s is missing", quote(name)))
-	}
+	return ck.load(s, name, slot, offset, loadPiece)
+}
+
+// load is Load in pieces of so many elements.
+func (ck *Checkpoint) load(s *tensor.Store, name, slot string, offset, piece int) error {
 	dst, ok := s.Slot(slot)
 	if !ok {
 		return fmt.Errorf("model: no memory named %q for tensor %s", slot, quote(name))
-	}
-	src, err := ck.set.Bytes(name)
-	if err != nil {
-		return err
 	}
 	to, err := storedAs(dst.DType)
 	if err != nil {
 		return fmt.Errorf("model: %q: %w", slot, err)
 	}
-	at := int64(offset) * int64(dst.DType.Size())
-	if to == info.DType {
-		return s.Write(slot, at, src)
-	}
-	const piece = 1 << 22 // elements
-	buf := make([]byte, min(info.Elements(), piece)*int64(to.Size()))
-	for len(src) > 0 {
-		n := min(len(src)/info.DType.Size(), piece)
-		out := buf[:n*to.Size()]
-		if err := convert(out, to, src[:n*info.DType.Size()], info.DType); err != nil {
-			return ck.wrong(name, "%v", err)
-		}
-		if err := s.Write(slot, at, out); err != nil {
-			return err
-		}
-		src, at = src[n*info.DType.Size():], at+int64(len(out))
-	}
-	return nil
+	at := int64(offset) * int64(to.Size())
+	return ck.pieces(name, to, piece, func(data []byte) error {
+		err := s.Write(slot, at, data)
+		at += int64(len(data))
+		return err
+	})
 }
 
 // LoadParams loads the weights of the given layers (nil is all) into the slots

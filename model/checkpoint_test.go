@@ -211,7 +211,7 @@ func TestLoadConverts(t *testing.T) {
 				defer ck.Close()
 				const offset = 3
 				s := store(t, to, offset+20+1)
-				if err := ck.Load(s, EmbedName, "w", offset); err != nil {
+				if err := ck.load(s, EmbedName, "w", offset, 7); err != nil {
 					t.Fatal(err)
 				}
 				data := make([]byte, 24*to.Size())
@@ -226,7 +226,7 @@ func TestLoadConverts(t *testing.T) {
 					t.Error("a tensor was loaded beyond the end of its slot")
 				}
 				var back strings.Builder
-				if err := WriteSlot(&back, from, s, "w", offset, 20); err != nil {
+				if err := writeSlot(&back, from, s, "w", offset, 20, 7); err != nil {
 					t.Fatal(err)
 				}
 				stored, err := ck.Bytes(EmbedName)

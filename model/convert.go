@@ -70,9 +70,20 @@ func encode(b []byte, d safetensors.DType, x float64) float32 {
 	return f16.FromF16(h)
 }
 
+// Elements converted at a time, between 4 and 32 MiB of memory.
+const (
+	loadPiece = 1 << 22
+	savePiece = 1 << 20
+)
+
 // WriteSlot writes n elements of a store's slot, from element offset on, to w
 // in the given type, piece by piece. It is made for the data function of Write.
 func WriteSlot(w io.Writer, to safetensors.DType, s *tensor.Store, slot string, offset, n int) error {
+	return writeSlot(w, to, s, slot, offset, n, savePiece)
+}
+
+// writeSlot is WriteSlot in pieces of so many elements.
+func writeSlot(w io.Writer, to safetensors.DType, s *tensor.Store, slot string, offset, n, piece int) error {
 	src, ok := s.Slot(slot)
 	if !ok {
 		return fmt.Errorf("model: no memory named %q", slot)
@@ -81,7 +92,6 @@ func WriteSlot(w io.Writer, to safetensors.DType, s *tensor.Store, slot string, 
 	if err != nil {
 		return fmt.Errorf("model: %q: %w", slot, err)
 	}
-	const piece = 1 << 20 // elements
 	in := make([]byte, min(n, piece)*from.Size())
 	out := make([]byte, min(n, piece)*to.Size())
 	for n > 0 {
@@ -107,6 +117,15 @@ func WriteSlot(w io.Writer, to safetensors.DType, s *tensor.Store, slot string, 
 // Convert writes a tensor to w in the given type, rounding to nearest even,
 // piece by piece. Values that the type cannot hold are an error.
 func (ck *Checkpoint) Convert(w io.Writer, to safetensors.DType, name string) error {
+	return ck.pieces(name, to, loadPiece, func(data []byte) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// pieces passes a tensor on, converted, in pieces of so many elements. The
+// bytes may be the mapped file and are valid during the call only.
+func (ck *Checkpoint) pieces(name string, to safetensors.DType, piece int, use func([]byte) error) error {
 	info, ok := ck.set.Info(name)
 	if !ok {
 		return at(ck.Dir, fmt.Errorf("tensor %s is missing", quote(name)))
@@ -115,18 +134,20 @@ func (ck *Checkpoint) Convert(w io.Writer, to safetensors.DType, name string) er
 	if err != nil {
 		return err
 	}
-	const piece = 1 << 20 // elements
-	buf := make([]byte, min(info.Elements(), piece)*int64(to.Size()))
+	if to == info.DType {
+		return use(src)
+	}
+	from := info.DType.Size()
+	buf := make([]byte, min(len(src)/from, piece)*to.Size())
 	for len(src) > 0 {
-		n := min(len(src)/info.DType.Size(), piece)
-		out := buf[:n*to.Size()]
-		if err := convert(out, to, src[:n*info.DType.Size()], info.DType); err != nil {
+		n := min(len(src)/from, piece)
+		if err := convert(buf[:n*to.Size()], to, src[:n*from], info.DType); err != nil {
 			return ck.wrong(name, "%v", err)
 		}
-		if _, err := w.Write(out); err != nil {
+		if err := use(buf[:n*to.Size()]); err != nil {
 			return err
 		}
-		src = src[n*info.DType.Size():]
+		src = src[n*from:]
 	}
 	return nil
 }

@@ -188,9 +188,13 @@ func TestWriteExisting(t *testing.T) {
 	ck := source(t)
 	dtype, data := asStored(ck, []int{0, 1})
 	o := WriteOptions{Config: ck.Config, DType: dtype, Source: ck.Dir}
+	written := 0
 	write := func(dir string, force bool) error {
-		o.Force = force
-		return Write(dir, o, data)
+		o.Force, written = force, 0
+		return Write(dir, o, func(s safetensors.Spec, w io.Writer) error {
+			written++
+			return data(s, w)
+		})
 	}
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "m")
@@ -200,8 +204,8 @@ func TestWriteExisting(t *testing.T) {
 	if err := write(dir, false); err != nil {
 		t.Errorf("into an empty directory: %v", err)
 	}
-	if err := write(dir, false); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("onto a model: got %v, want %v", err, fs.ErrExist)
+	if err := write(dir, false); !errors.Is(err, fs.ErrExist) || written > 0 {
+		t.Errorf("onto a model: got %v after %d tensors, want %v before any", err, written, fs.ErrExist)
 	}
 	writeFile(t, filepath.Join(dir, "mark"), "old")
 	if err := write(dir, true); err != nil {
