@@ -54,10 +54,12 @@ type StepReport struct {
 	Loss        float64       `json:"loss"` // nats per target
 	GradNorm    float64       `json:"grad_norm"`
 	LR          float64       `json:"learning_rate"`
-	Targets     int64         `json:"tokens"`                 // of this step
-	TokensTotal int64         `json:"tokens_total"`           // of the stage
-	Rate        float64       `json:"tokens_per_s"`           // of this step
-	FLOPRate    float64       `json:"flop_per_s"`             // matrix work and attended pairs, recomputation included
+	Targets     int64         `json:"tokens"`       // of this step
+	TokensTotal int64         `json:"tokens_total"` // of the stage
+	Rate        float64       `json:"tokens_per_s"` // of this step
+	FLOPs       float64       `json:"flops"`        // of this step: matrix work and attended pairs, recomputation included
+	Seconds     float64       `json:"seconds"`      // of this step
+	FLOPRate    float64       `json:"flop_per_s"`
 	LangLoss    []float64     `json:"-"`                      // sums of nats by language of the stream
 	LangTargets []int64       `json:"-"`                      // targets by language
 	Langs       []string      `json:"-"`                      // the stream's languages

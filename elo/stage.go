@@ -246,7 +246,7 @@ func (x *runner) reportStep(m *train.Metrics, lr float64, took time.Duration) {
 	x.env.report().Step(StepReport{
 		Stage: x.j.name, Step: x.taken, Steps: x.steps, Loss: m.Loss, GradNorm: m.GradNorm, LR: lr,
 		Targets: m.Targets, TokensTotal: x.tokens, Rate: float64(m.Targets) / took.Seconds(),
-		FLOPRate: x.cost.FLOPs(m) / took.Seconds(), LangLoss: m.LangLoss, LangTargets: m.LangTargets, Langs: x.stream.Langs(),
+		Seconds: took.Seconds(), FLOPs: x.cost.FLOPs(m), FLOPRate: x.cost.FLOPs(m) / took.Seconds(), LangLoss: m.LangLoss, LangTargets: m.LangTargets, Langs: x.stream.Langs(),
 		Elapsed: x.spent, Remaining: left,
 	})
 }

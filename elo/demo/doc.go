@@ -15,3 +15,4 @@
 package demo
 
 //go:generate go run ./internal/gen
+//go:generate go run ./internal/sample
