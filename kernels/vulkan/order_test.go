@@ -112,3 +112,70 @@ func TestOrderInGroups(t *testing.T) {
 		}
 	}
 }
+
+// memory is what a program can touch: its persistent slots and its temporaries.
+type memory struct{ slots, temp []byte }
+
+func (m memory) clone() memory { return memory{bytes.Clone(m.slots), bytes.Clone(m.temp)} }
+
+func (m memory) set(to memory) {
+	copy(m.slots, to.slots)
+	copy(m.temp, to.temp)
+}
+
+// part is the bytes of a span.
+func (m memory) part(r *rig, pl kernels.Plan, s kernels.Span) []byte {
+	if s.Slot == kernels.Scratch {
+		return m.temp[s.Lo:s.Hi]
+	}
+	if r.prog.Slots[s.Slot].Role == kernels.Temp {
+		return m.temp[pl.Offsets[s.Slot]+s.Lo : pl.Offsets[s.Slot]+s.Hi]
+	}
+	return m.slots[r.bind[s.Slot].Offset+s.Lo : r.bind[s.Slot].Offset+s.Hi]
+}
+
+// TestDispatchesAlone runs each dispatch by itself, with NaN in everything that it does
+// not declare to read. It must write what it writes in the whole program, and change
+// nothing that it does not declare to write.
+func TestDispatchesAlone(t *testing.T) {
+	b := open(t)
+	r := newRig(t, b)
+	branches(r)
+	pl := must(b.Plan(&r.prog))
+	r.compilePlan(pl).Close()
+	temp := tempRegion(t, b, pl.TempBytes)
+	m := memory{r.mem.Bytes(), temp.Buffer.Bytes()}
+	if m.slots == nil || m.temp == nil {
+		t.Skip("the test pokes at device memory, which the CPU does not see here")
+	}
+	for i, d := range pl.Dispatches {
+		one := pl
+		one.Dispatches, one.Groups = pl.Dispatches[i:i+1], []int{0}
+		ex := must(b.Compile(&r.prog, one, r.bind, temp))
+		start := m.clone()
+		if err := ex.Run(context.Background(), 1); err != nil {
+			t.Fatal(err)
+		}
+		whole := m.clone()
+
+		poisoned := memory{bytes.Repeat([]byte{0xff}, len(m.slots)), bytes.Repeat([]byte{0xff}, len(m.temp))}
+		for _, s := range d.Reads {
+			copy(poisoned.part(r, pl, s), start.part(r, pl, s))
+		}
+		m.set(poisoned)
+		if err := ex.Run(context.Background(), 1); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range d.Writes {
+			if !bytes.Equal(m.part(r, pl, s), whole.part(r, pl, s)) {
+				t.Errorf("dispatch %d %s: the result depends on what it does not declare to read", i, d.Kernel)
+			}
+			copy(poisoned.part(r, pl, s), m.part(r, pl, s))
+		}
+		if !bytes.Equal(m.slots, poisoned.slots) || !bytes.Equal(m.temp, poisoned.temp) {
+			t.Errorf("dispatch %d %s: it writes what it does not declare to write", i, d.Kernel)
+		}
+		m.set(whole)
+		ex.Close()
+	}
+}
