@@ -94,7 +94,7 @@ func TestGreedyStories(t *testing.T) {
 }
 
 func TestGreedyTinyLlama(t *testing.T) {
-	want := readGolden(t, "tinyllama-random").Greedy
+	want := readGolden(t, references+"/tinyllama-random").Greedy
 	for _, device := range devices() {
 		// Pieces of one, several and a partial one, and all at once.
 		for _, prefill := range []int{1, 3, 64} {

@@ -22,6 +22,9 @@ var goldenModels = map[string]string{
 	"tinyllama-random": "../testdata/models/tinyllama-random",
 }
 
+// references is where testdata/pytorch/make.py puts what it makes.
+const references = "../testdata/pytorch"
+
 // golden is testdata/pytorch/*/golden.json.
 type golden struct {
 	Batch struct {
@@ -43,9 +46,9 @@ type reference struct {
 	} `json:"f32_error"`
 }
 
-func readGolden(t *testing.T, name string) golden {
+func readGolden(t *testing.T, dir string) golden {
 	t.Helper()
-	doc, err := os.ReadFile(filepath.Join("../testdata/pytorch", name, "golden.json"))
+	doc, err := os.ReadFile(filepath.Join(dir, "golden.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,12 +187,12 @@ func testGradients(t *testing.T, name, dir, device, variant string) {
 		t.Fatal(err)
 	}
 	defer ck.Close()
-	g := readGolden(t, name)
+	g := readGolden(t, filepath.Join(references, name))
 	ref, file, prefix := g.Full, "gradients.safetensors", "full"
 	if variant == "elo" {
 		ref, file, prefix = g.Elo, "elo_gradients.safetensors", "elo"
 	}
-	want, err := safetensors.Open(filepath.Join("../testdata/pytorch", name, file))
+	want, err := safetensors.Open(filepath.Join(references, name, file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,9 +202,6 @@ func testGradients(t *testing.T, name, dir, device, variant string) {
 		if variant == "full" || p.Layer >= 0 {
 			wrt = append(wrt, p)
 		}
-	}
-	if len(wrt) != len(want.Names()) {
-		t.Fatalf("%d gradients, want %d", len(wrt), len(want.Names()))
 	}
 	got := gradients(t, device, ck, g, ref, Options{Layers: ref.Layers}, wrt)
 	bound := func(f32 float64) float64 { return max(1e-5, 2*f32) }
@@ -215,6 +215,15 @@ func testGradients(t *testing.T, name, dir, device, variant string) {
 		}
 	}
 	checkLogits(t, name, prefix, g.LogitRows, got.Float32s("logits"), ck.Config.Vocab, bound(ref.F32Error.Logits))
+	checkGradients(t, got, want, wrt, func(name string) float64 { return bound(ref.F32Error.Gradients[name]) })
+}
+
+// checkGradients holds every gradient to a bound on its relative error.
+func checkGradients(t *testing.T, got tensor.Values, want *safetensors.File, wrt []Tensor, bound func(name string) float64) {
+	t.Helper()
+	if len(wrt) != len(want.Names()) {
+		t.Fatalf("%d gradients, want %d", len(wrt), len(want.Names()))
+	}
 	worst := 0.0
 	for _, p := range wrt {
 		w := make([]float32, p.Len())
@@ -222,7 +231,7 @@ func testGradients(t *testing.T, name, dir, device, variant string) {
 			t.Fatal(err)
 		}
 		e := distance(got.Float32s("d "+p.Name), w)
-		if b := bound(ref.F32Error.Gradients[p.Name]); !(e <= b) {
+		if b := bound(p.Name); !(e <= b) {
 			t.Errorf("gradient of %s: error %.3g, want at most %.3g", p.Name, e, b)
 		}
 		worst = max(worst, e)
@@ -232,7 +241,7 @@ func testGradients(t *testing.T, name, dir, device, variant string) {
 
 func checkLogits(t *testing.T, name, tensorName string, rows []int, got []float32, vocab int, bound float64) {
 	t.Helper()
-	f, err := safetensors.Open(filepath.Join("../testdata/pytorch", name, "logits.safetensors"))
+	f, err := safetensors.Open(filepath.Join(references, name, "logits.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +267,7 @@ func TestCheckpointedGradientsEqualPlainOnes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer ck.Close()
-			g := readGolden(t, name)
+			g := readGolden(t, filepath.Join(references, name))
 			wrt := ck.Config.Tensors(nil)
 			plain := gradients(t, "ref", ck, g, g.Full, Options{}, wrt)
 			again := gradients(t, "ref", ck, g, g.Full, Options{Checkpoint: true}, wrt)
