@@ -55,7 +55,11 @@ func damage(t testing.TB, change func([]byte) []byte) []byte {
 func TestOpenRefuses(t *testing.T) {
 	body := func(b []byte) []byte { return b[12+binary.LittleEndian.Uint32(b[8:]):] }
 	replace := func(old, new string) func([]byte) []byte {
-		return func(b []byte) []byte { return bytes.Replace(b, []byte(old), []byte(new), 1) }
+		return func(b []byte) []byte {
+			b = bytes.Replace(b, []byte(old), []byte(new), 1)
+			binary.LittleEndian.PutUint32(b[8:], binary.LittleEndian.Uint32(b[8:])+uint32(len(new)-len(old)))
+			return b
+		}
 	}
 	for _, tt := range []struct {
 		name, want string
@@ -71,7 +75,13 @@ func TestOpenRefuses(t *testing.T) {
 		{"documents", "size", replace(`"documents":2`, `"documents":9`)},
 		{"tokens", "size", replace(`"tokens":9`, `"tokens":8`)},
 		{"id bytes", "id_bytes", replace(`"id_bytes":2`, `"id_bytes":3`)},
-		{"document longer than all", "document 1", func(b []byte) []byte { body(b)[3] = 0xff; return b }},
+		{"documents that wrap around", "size", replace(`"documents":2`, `"documents":2305843009213693954`)},
+		{"header longer than allowed", "header: expected at most 65536", func(b []byte) []byte {
+			binary.LittleEndian.PutUint32(b[8:], 66_000)
+			return append(b, make([]byte, 70_000)...)
+		}},
+		{"document longer than all", "document 1", func(b []byte) []byte { body(b)[1] = 1; return b }},
+		{"document of negative length", "document 1", func(b []byte) []byte { body(b)[3] = 0xff; return b }},
 		{"document shorter", "tokens: expected 9", func(b []byte) []byte { body(b)[0]--; return b }},
 		{"an id", "fingerprint", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }},
 		{"a byte count", "fingerprint", func(b []byte) []byte { body(b)[4]++; return b }},

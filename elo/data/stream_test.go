@@ -415,7 +415,7 @@ func TestNewStreamRefuses(t *testing.T) {
 		{"weight that is no number", "NaN", []Part{{Corpus: c, Weight: math.NaN()}}, ok},
 		{"some weights", "found 1 for 2 corpora", []Part{{Corpus: c, Weight: 1}, {Corpus: c}}, ok},
 		{"no length", "sequence length 0", []Part{{Corpus: c}}, Options{}},
-		{"a slip in the weights", "at most 4e+12 tokens", []Part{{Corpus: c, Weight: 1e-13, Target: true}, {Corpus: c, Weight: 1}}, ok},
+		{"a slip in the weights", "at most 4e+12 tokens", []Part{{Corpus: c, Weight: 1, Target: true}, {Corpus: c, Weight: 1e13}}, ok},
 		{"epochs without end", "at most 4e+12 tokens", []Part{{Corpus: c}}, Options{SeqLen: 4, Epochs: 1 << 60}},
 		{"unit", `found "words"`, []Part{{Corpus: c}}, Options{SeqLen: 4, Unit: "words"}},
 	} {
