@@ -32,9 +32,8 @@ func Base() fs.FS {
 // each, and every twentieth apart for evaluation.
 func Spanish() (train, heldOut []string, err error) { return load("es.jsonl.zst") }
 
-// English returns documents in the base's own language, sampled from the base
-// itself, split as in [Spanish]. It is the base's own text: it can only be
-// forgotten. The error wraps [fs.ErrNotExist] when none are embedded.
+// English returns stories told by the base itself, split as in [Spanish]. It
+// is the base's own text: it can only be forgotten.
 func English() (train, heldOut []string, err error) { return load("en.jsonl.zst") }
 
 func load(name string) (train, heldOut []string, err error) {

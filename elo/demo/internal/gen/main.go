@@ -1,14 +1,11 @@
 // Command gen makes the files that package demo embeds from the freely
 // licensed originals below $GRAFT_DATA. Run it by `go generate` in elo/demo;
-// the same originals give the same bytes. With -english FILE it packs the
-// documents of that file, sampled from the base, as the base's own text and
-// leaves the other files alone.
+// the same originals give the same bytes.
 package main
 
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,27 +22,18 @@ import (
 const maxBytes = 1 << 20
 
 func main() {
-	sampled := flag.String("english", "", "`file` of text sampled from the base: .txt, .jsonl or .json")
-	flag.Parse()
-	err := run(os.Getenv("GRAFT_DATA"), *sampled, ".")
-	if err != nil {
+	if err := run(os.Getenv("GRAFT_DATA"), "."); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 // run writes the files into the directory of package demo.
-func run(from, sampled, to string) error {
-	var files map[string][]byte
-	var err error
-	switch {
-	case sampled != "":
-		files, err = english(sampled)
-	case from != "":
-		files, err = generate(from)
-	default:
-		err = fmt.Errorf("gen: expected the folder of the originals in GRAFT_DATA, found it unset")
+func run(from, to string) error {
+	if from == "" {
+		return fmt.Errorf("gen: expected the folder of the originals in GRAFT_DATA, found it unset")
 	}
+	files, err := generate(from)
 	if err != nil {
 		return err
 	}
@@ -78,23 +66,9 @@ func generate(from string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// english packs text sampled from the base, as it is.
-func english(path string) (map[string][]byte, error) {
-	texts, err := column(path, "text")
-	if err != nil {
-		return nil, err
-	}
-	var docs []document
-	for _, t := range texts {
-		docs = append(docs, document{Text: t})
-	}
-	b, err := compress(docs)
-	return map[string][]byte{"corpora/en.jsonl.zst": b}, err
-}
-
-// document is a line of an embedded file.
-type document struct {
-	Ref  string `json:"ref,omitempty"`
+// chapter is a line of the embedded file.
+type chapter struct {
+	Ref  string `json:"ref"`
 	Text string `json:"text"`
 }
 
@@ -111,7 +85,7 @@ func spanish(path string) ([]byte, error) {
 	if len(refs) != len(verses) {
 		return nil, fmt.Errorf("gen: %s: expected as many texts as references, found %d and %d", path, len(verses), len(refs))
 	}
-	var chapters []document
+	var chapters []chapter
 	for i, ref := range refs {
 		name, _, ok := strings.Cut(ref, ":")
 		if !ok {
@@ -120,26 +94,19 @@ func spanish(path string) ([]byte, error) {
 		if n := len(chapters); n > 0 && chapters[n-1].Ref == name {
 			chapters[n-1].Text += " " + verses[i]
 		} else {
-			chapters = append(chapters, document{name, verses[i]})
+			chapters = append(chapters, chapter{name, verses[i]})
 		}
 	}
-	for i, c := range chapters {
-		chapters[i].Text = tidy(demo.Fold(c.Text))
-	}
-	return compress(chapters)
-}
-
-// compress writes a document a line and makes the smallest zstd frame of them,
-// always the same: one goroutine and a window over the whole.
-func compress(docs []document) ([]byte, error) {
 	var lines bytes.Buffer
 	enc := json.NewEncoder(&lines)
 	enc.SetEscapeHTML(false)
-	for _, d := range docs {
-		if err := enc.Encode(d); err != nil {
+	for _, c := range chapters {
+		c.Text = tidy(demo.Fold(c.Text))
+		if err := enc.Encode(c); err != nil {
 			return nil, fmt.Errorf("gen: %w", err)
 		}
 	}
+	// One goroutine and a window over the whole: the smallest file, always the same.
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20))
 	if err != nil {
 		return nil, fmt.Errorf("gen: %w", err)
