@@ -113,6 +113,29 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
+// TestManyWords overflows the memory of words, comes back to those that were
+// in it, and wants no difference.
+func TestManyWords(t *testing.T) {
+	tok := open(t, "testdata/gpt2.json.gz")
+	var text strings.Builder
+	for i := range 90_000 {
+		text.WriteByte(' ')
+		for n := i; n > 0; n /= 16 {
+			text.WriteByte(byte('a' + n%16))
+		}
+	}
+	twice := text.String() + text.String()
+	e, err := tok.Encode(twice, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := tok.AppendIDs(nil, twice, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "many words", "ids", ids, e.IDs)
+}
+
 // TestLongInput holds encoding to near linear time: megabytes without a break
 // take a second, where quadratic merging or matching would take hours.
 func TestLongInput(t *testing.T) {
