@@ -23,9 +23,6 @@ type Encoding struct {
 // post-processor adds around it. Text that is not UTF-8 is an error that names
 // the byte; see Lossy.
 func (t *Tokenizer) Encode(text string, special bool) (Encoding, error) {
-	if len(text) > math.MaxInt32/2 {
-		return Encoding{}, fmt.Errorf("tokenizer: text of %d bytes is too long for offsets", len(text))
-	}
 	s, err := t.begin(text)
 	if err != nil {
 		return Encoding{}, err
@@ -103,8 +100,15 @@ func (t *Tokenizer) appendPieces(s *scratch, dst []int32, pieces []piece) ([]int
 	return dst, nil
 }
 
+// maxText keeps places in a text within 31 bits, with room to grow while it is
+// normalized.
+const maxText = math.MaxInt32 / 4
+
 // begin checks text and returns working memory for it.
 func (t *Tokenizer) begin(text string) (*scratch, error) {
+	if len(text) > maxText {
+		return nil, fmt.Errorf("tokenizer: text has %d bytes: more than %d at once", len(text), maxText)
+	}
 	if i := invalidAt(text); i >= 0 {
 		return nil, fmt.Errorf("tokenizer: text is not UTF-8: byte %d is 0x%02X", i, text[i])
 	}
