@@ -13,7 +13,7 @@ import (
 	"graft/kernels"
 )
 
-func openGenerator(t *testing.T, device, dir string, o GeneratorOptions) (*Generator, *Checkpoint) {
+func openGenerator(t testing.TB, device, dir string, o GeneratorOptions) (*Generator, *Checkpoint) {
 	t.Helper()
 	be, err := kernels.Open(device)
 	if err != nil {
@@ -232,7 +232,20 @@ func TestSamplingDoesNotAllocate(t *testing.T) {
 	}
 	var s sampler
 	o := Sampling{Temperature: 0.8, TopK: 40, TopP: 0.9}
-	if n := testing.AllocsPerRun(10, func() { s.next(logits, o, 3) }); n > 1 {
-		t.Errorf("%v allocations a token, want at most one", n)
+	if n := testing.AllocsPerRun(10, func() { s.next(logits, o, 3) }); n > 0 {
+		t.Errorf("%v allocations a token, want none", n)
+	}
+}
+
+func TestDecodingDoesNotAllocate(t *testing.T) {
+	g, _ := openGenerator(t, "cpu", goldenModels["tinyllama-random"], GeneratorOptions{})
+	ctx, one := context.Background(), []int{1}
+	n := testing.AllocsPerRun(20, func() {
+		if _, err := g.Feed(ctx, one); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 0 {
+		t.Errorf("%v allocations a token, want none", n)
 	}
 }

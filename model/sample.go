@@ -31,6 +31,12 @@ func (s Sampling) check() error {
 type sampler struct {
 	heap    []int32   // token ids, a heap by logit
 	weights []float64 // of the candidates, not normalised
+	top     float64   // the largest logit
+}
+
+// weight is proportional to the probability of a logit.
+func (s *sampler) weight(logit float32, temperature float64) float64 {
+	return math.Exp((float64(logit) - s.top) / temperature)
 }
 
 var errLogits = errors.New("model: the logits are not finite")
@@ -42,22 +48,20 @@ func (s *sampler) next(logits []float32, o Sampling, step uint64) (int, error) {
 	if err != nil || o.Temperature == 0 {
 		return best, err
 	}
-	top := float64(logits[best])
-	weight := func(id int) float64 { return math.Exp((float64(logits[id]) - top) / o.Temperature) }
 	u := uniform(o.Seed, step)
-	s.weights = s.weights[:0]
+	s.top, s.weights = float64(logits[best]), s.weights[:0]
 	if (o.TopK == 0 || o.TopK >= len(logits)) && (o.TopP == 0 || o.TopP == 1) {
-		for id := range logits {
-			s.weights = append(s.weights, weight(id))
+		for _, x := range logits {
+			s.weights = append(s.weights, s.weight(x, o.Temperature))
 		}
 		return pick(s.weights, u), nil
 	}
-	return int(s.candidates(logits, o, weight)[pick(s.weights, u)]), nil
+	return int(s.candidates(logits, o)[pick(s.weights, u)]), nil
 }
 
 // candidates returns the ids that TopK and TopP leave, most likely first, and
 // sets their weights. The ids lie at the heap's end, where popping put them.
-func (s *sampler) candidates(logits []float32, o Sampling, weight func(int) float64) []int32 {
+func (s *sampler) candidates(logits []float32, o Sampling) []int32 {
 	s.heap = s.heap[:0]
 	for id := range logits {
 		s.heap = append(s.heap, int32(id))
@@ -69,8 +73,8 @@ func (s *sampler) candidates(logits []float32, o Sampling, weight func(int) floa
 	k, total := o.TopK, 0.0
 	if k == 0 || k > len(logits) {
 		k = len(logits)
-		for id := range logits {
-			total += weight(id)
+		for _, x := range logits {
+			total += s.weight(x, o.Temperature)
 		}
 	}
 	var out []int32 // grows over the slice that the heap gives up
@@ -78,7 +82,7 @@ func (s *sampler) candidates(logits []float32, o Sampling, weight func(int) floa
 	for range k {
 		id := h.pop()
 		out = s.heap[len(h.ids):]
-		s.weights = append(s.weights, weight(int(id)))
+		s.weights = append(s.weights, s.weight(logits[id], o.Temperature))
 		sum += s.weights[len(s.weights)-1]
 		if total > 0 && o.TopP > 0 && sum >= o.TopP*total {
 			break
