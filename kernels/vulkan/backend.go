@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"cmp"
 	"fmt"
 
 	"graft/kernels"
@@ -129,14 +130,11 @@ func (b *Backend) Close() error {
 		b.dev.DestroyShader(s)
 	}
 	b.dev.DestroyPipelineLayout(b.layout)
-	err := b.dev.Close()
+	lost := b.dev.Close()
 	b.dev = nil
-	b.session.close()
-	if idle != nil {
-		err = idle
-	}
-	if err != nil {
-		return fmt.Errorf("vulkan: close: %w", err)
+	left := b.session.close()
+	if err := cmp.Or(idle, lost, left); err != nil {
+		return fmt.Errorf("vulkan: close: %w", typed(err))
 	}
 	return nil
 }

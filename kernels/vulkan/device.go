@@ -52,10 +52,7 @@ func openSession() (session, error) {
 	return session{loader, inst}, nil
 }
 
-func (s session) close() {
-	s.inst.Close()
-	s.loader.Close()
-}
+func (s session) close() error { return errors.Join(s.inst.Close(), s.loader.Close()) }
 
 // Devices lists the devices that the drivers offer, usable or not. It fails when there
 // is no Vulkan loader or driver, or none was built in.
@@ -115,7 +112,7 @@ func missing(d vk.PhysicalDevice, p vk.Properties) []string {
 		{f.StorageBuffer16, "storageBuffer16BitAccess"},
 		{f.TimelineSemaphore, "timelineSemaphore"},
 		{p.MaxPushConstants >= pushBytes, "128 bytes of push constants"},
-		{p.MaxInvocations >= 256, "256 invocations in a workgroup"},
+		{p.MaxInvocations >= 256 && p.MaxGroupSize[0] >= 256, "256 invocations in a workgroup"},
 		{computeFamily(d) >= 0, "a compute queue"},
 	} {
 		if !need.has {

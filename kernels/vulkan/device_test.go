@@ -63,9 +63,12 @@ func TestCaps(t *testing.T) {
 
 func TestAllocTooLarge(t *testing.T) {
 	b := open(t)
-	for _, n := range []int64{-1, b.Caps().MaxBuffer + 1, 1 << 62} {
-		if _, err := b.Alloc(n, kernels.Device); err == nil {
-			t.Errorf("%d bytes: allocated", n)
+	if _, err := b.Alloc(-1, kernels.Device); err == nil {
+		t.Error("-1 bytes: allocated")
+	}
+	for _, n := range []int64{b.Caps().MaxBuffer + 1, 1 << 62} {
+		if _, err := b.Alloc(n, kernels.Device); !errors.Is(err, kernels.ErrOutOfMemory) {
+			t.Errorf("%d bytes: got %v, want ErrOutOfMemory", n, err)
 		}
 	}
 }

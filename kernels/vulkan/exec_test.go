@@ -402,3 +402,46 @@ func TestTransfers(t *testing.T) {
 		}
 	}
 }
+
+// TestBoundInputs binds an input and an output to memory of the caller.
+func TestBoundInputs(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		open    func(testing.TB) *Backend
+		where   kernels.Place
+		visible bool
+	}{
+		{"host", open, kernels.Host, true},
+		{"host of a staged device", staged, kernels.Host, true},
+		{"staged device", staged, kernels.Device, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, c.open(t))
+			x, y := r.add("x", kernels.F32, kernels.Input, 3), r.add("y", kernels.F32, kernels.Output, 3)
+			r.emit(kernels.Copy, kernels.Attr{}, []kernels.View{y}, x)
+			buf := must(r.b.Alloc(512, c.where))
+			ex := must(r.b.Compile(&r.prog, must(r.b.Plan(&r.prog)), map[kernels.SlotID]kernels.Region{
+				x.Slot: {Buffer: buf, Size: 12}, y.Slot: {Buffer: buf, Offset: 256, Size: 12}}, kernels.Region{}))
+			if in, out := ex.Input(x.Slot), ex.Output(y.Slot); (len(in) == 12) != c.visible || (len(out) == 12) != c.visible {
+				t.Errorf("the host sees %d and %d bytes, visible should be %v", len(in), len(out), c.visible)
+			}
+			if ex.Input(y.Slot) != nil || ex.Output(x.Slot) != nil || ex.Input(9) != nil || ex.Input(-1) != nil {
+				t.Error("a slot of another role, or none, has memory")
+			}
+			want := encode(kernels.F32, []float64{1, 2, 3})
+			if err := kernels.Upload(r.b, kernels.Region{Buffer: buf, Size: 12}, want); err != nil {
+				t.Fatal(err)
+			}
+			if err := ex.Run(context.Background(), 1); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, 12)
+			if err := kernels.Download(r.b, got, kernels.Region{Buffer: buf, Offset: 256, Size: 12}); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}

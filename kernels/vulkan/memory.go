@@ -52,7 +52,10 @@ func (b *Backend) Alloc(size int64, where kernels.Place) (kernels.Buffer, error)
 }
 
 func (b *Backend) alloc(size int64, where kernels.Place) (*Buffer, error) {
-	if size < 0 || b.maxBuffer > 0 && size > b.maxBuffer {
+	if size < 0 {
+		return nil, fmt.Errorf("vulkan: alloc of %d bytes", size)
+	}
+	if b.maxBuffer > 0 && size > b.maxBuffer {
 		return nil, fmt.Errorf("vulkan: alloc of %d bytes: %s allows %d in one buffer: %w", size, b.props.Name, b.maxBuffer, kernels.ErrOutOfMemory)
 	}
 	u := &Buffer{b: b, size: size}

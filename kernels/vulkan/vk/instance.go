@@ -36,7 +36,9 @@ func Open() (*Loader, error) {
 
 // Close unloads the library. Instances must be closed before.
 func (l *Loader) Close() error {
-	l.lib.close()
+	if err := l.lib.close(); err != nil {
+		return fmt.Errorf("vk: close the loader: %w", err)
+	}
 	return nil
 }
 

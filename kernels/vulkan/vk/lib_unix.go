@@ -44,4 +44,4 @@ func (l library) symbol(name string) uintptr {
 	return p
 }
 
-func (l library) close() { purego.Dlclose(l.handle) }
+func (l library) close() error { return purego.Dlclose(l.handle) }

@@ -27,4 +27,4 @@ func (l library) symbol(name string) uintptr {
 	return p
 }
 
-func (l library) close() { windows.FreeLibrary(l.handle) }
+func (l library) close() error { return windows.FreeLibrary(l.handle) }
