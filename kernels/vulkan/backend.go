@@ -92,9 +92,13 @@ func (s session) open(arg string) (*Backend, error) {
 
 // Caps describes the device.
 func (b *Backend) Caps() kernels.Caps {
+	device := b.info.Name
+	if b.info.Software {
+		device += ", a software driver"
+	}
 	return kernels.Caps{
 		Name:        "vulkan",
-		Device:      b.info.Name,
+		Device:      device,
 		Fingerprint: fmt.Sprintf("vulkan/%s/%s/%s", b.info.Name, b.info.Driver, shaders.Fingerprint()),
 		Align:       max(minAlign, b.props.BufferAlign),
 		Memory:      b.info.Memory,
