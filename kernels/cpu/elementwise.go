@@ -147,6 +147,11 @@ func unaryLoop(a kernels.Attr) func(y, x []float32) {
 				y[i] = v
 			}
 		}
+	case kernels.Exp:
+		return func(y, x []float32) {
+			copy(y, x)
+			expSum(y, 0)
+		}
 	case kernels.Step:
 		return func(y, x []float32) {
 			for i, v := range x[:len(y)] {
@@ -155,7 +160,7 @@ func unaryLoop(a kernels.Attr) func(y, x []float32) {
 		}
 	}
 	f := map[kernels.UnaryKind]func(float64) float64{
-		kernels.Exp: exp, kernels.Log: math.Log, kernels.Sqrt: math.Sqrt,
+		kernels.Log: math.Log, kernels.Sqrt: math.Sqrt,
 		kernels.Recip: func(x float64) float64 { return 1 / x }, kernels.Tanh: tanh, kernels.Sigmoid: sigmoid,
 	}[a.Unary]
 	return func(y, x []float32) {

@@ -6,13 +6,14 @@ import (
 	"graft/kernels"
 )
 
-// crossEntropyRow reads a row of scores z = cap(Scale logits); it returns log
-// sum exp and the loss, which is 0 for a target outside of the vocabulary.
+// crossEntropyRow consumes a row of scores z = cap(Scale logits); it returns
+// log sum exp and the loss, which is 0 for a target outside of the vocabulary.
 func crossEntropyRow(z []float32, largest float32, target int32) (loss, lse float32) {
-	var sum float64
-	for _, v := range z {
-		sum += exp(float64(v) - float64(largest))
+	at := float32(0)
+	if inRange(target, len(z)) {
+		at = z[target]
 	}
+	sum := expSum(z, largest)
 	tail := math.Log(sum)
 	if math.IsInf(float64(largest), 0) {
 		tail = 0
@@ -20,7 +21,7 @@ func crossEntropyRow(z []float32, largest float32, target int32) (loss, lse floa
 	if inRange(target, len(z)) {
 		// The difference is taken before rounding: it may be much smaller
 		// than its parts.
-		loss = float32(tail + (float64(largest) - float64(z[target])))
+		loss = float32(tail + (float64(largest) - float64(at)))
 	}
 	return loss, float32(float64(largest) + tail)
 }

@@ -5,40 +5,40 @@ import "math"
 // Scalar functions compute in float64, which costs a scalar unit no more than
 // float32 and leaves one rounding, the last.
 
-// expTable[i] is 2^(i/32).
-var expTable = [32]float64{
-	1.0,
-	1.0218971486541166,
-	1.0442737824274138,
-	1.0671404006768237,
-	1.0905077326652577,
-	1.1143867425958924,
-	1.1387886347566916,
-	1.1637248587775775,
-	1.189207115002721,
-	1.215247359980469,
-	1.241857812073484,
-	1.2690509571917332,
-	1.2968395546510096,
-	1.3252366431597413,
-	1.3542555469368927,
-	1.383909881963832,
-	1.4142135623730951,
-	1.4451808069770467,
-	1.4768261459394993,
-	1.5091644275934228,
-	1.5422108254079407,
-	1.5759808451078865,
-	1.6104903319492543,
-	1.645755478153965,
-	1.681792830507429,
-	1.718619298122478,
-	1.7562521603732995,
-	1.7947090750031072,
-	1.8340080864093424,
-	1.8741676341103,
-	1.9152065613971474,
-	1.9571441241754002,
+// expTable[i] is the bits of 2^(i/32).
+var expTable = [32]uint64{
+	0x3ff0000000000000,
+	0x3ff059b0d3158574,
+	0x3ff0b5586cf9890f,
+	0x3ff11301d0125b51,
+	0x3ff172b83c7d517b,
+	0x3ff1d4873168b9aa,
+	0x3ff2387a6e756238,
+	0x3ff29e9df51fdee1,
+	0x3ff306fe0a31b715,
+	0x3ff371a7373aa9cb,
+	0x3ff3dea64c123422,
+	0x3ff44e086061892d,
+	0x3ff4bfdad5362a27,
+	0x3ff5342b569d4f82,
+	0x3ff5ab07dd485429,
+	0x3ff6247eb03a5585,
+	0x3ff6a09e667f3bcd,
+	0x3ff71f75e8ec5f74,
+	0x3ff7a11473eb0187,
+	0x3ff82589994cce13,
+	0x3ff8ace5422aa0db,
+	0x3ff93737b0cdc5e5,
+	0x3ff9c49182a3f090,
+	0x3ffa5503b23e255d,
+	0x3ffae89f995ad3ad,
+	0x3ffb7f76f2fb5e47,
+	0x3ffc199bdd85529c,
+	0x3ffcb720dcef9069,
+	0x3ffd5818dcfba487,
+	0x3ffdfc97337b9b5f,
+	0x3ffea4afa2a490da,
+	0x3fff50765b6e4540,
 }
 
 const (
@@ -48,9 +48,8 @@ const (
 	roundMagic = 0x1.8p52
 )
 
-// exp is e^x for x in [-708, 708], to 1e-9: 2^(n/32) from a table times a
-// polynomial of degree 3 in what is left, at most ln 2 / 64. Outside it is 0
-// or +Inf; NaN gives NaN.
+// exp is e^x, to 1e-9, for x in [-708, 708]. Outside it is 0 or +Inf; NaN
+// gives NaN.
 func exp(x float64) float64 {
 	if !(x > -708) {
 		if x != x {
@@ -61,12 +60,17 @@ func exp(x float64) float64 {
 	if x > 708 {
 		return math.Inf(1)
 	}
+	return expCore(x)
+}
+
+// expCore is exp inside its range: 2^(n/32) from a table times a polynomial of
+// degree 3 in what is left, at most ln 2 / 64. It is small enough to be
+// inlined into loops.
+func expCore(x float64) float64 {
 	n := x*expScale + roundMagic
-	i := int64(math.Float64bits(n)) // low bits: n
+	i := math.Float64bits(n) // low bits: n
 	r := x - (n-roundMagic)*expStep
-	p := 1 + r*(1+r*(0.5+r*(1.0/6)))
-	scale := math.Float64frombits(math.Float64bits(expTable[i&31]) + uint64(i>>5)<<52)
-	return scale * p
+	return math.Float64frombits(expTable[i&31]+uint64(int64(i)>>5)<<52) * (1 + r*(1+r*(0.5+r*(1.0/6))))
 }
 
 // expf is exp for float32, right up to the last rounding, subnormal results
@@ -89,22 +93,6 @@ func tanh(x float64) float64 {
 }
 
 func sigmoid(x float64) float64 { return 1 / (1 + exp(-x)) }
-
-// silu is x sigmoid(x) and its derivative.
-func silu(x float64) (y, dy float64) {
-	s := sigmoid(x)
-	return x * s, s * (1 + x*(1-s))
-}
-
-// gelu is x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3), and its
-// derivative.
-func gelu(x float64) (y, dy float64) {
-	const k, a = 0.7978845608028654, 0.044715
-	// (1 + tanh u) / 2 = sigmoid(2u), which keeps its relative accuracy
-	// for negative u.
-	s := sigmoid(2 * k * x * (1 + a*x*x))
-	return x * s, s + x*2*s*(1-s)*k*(1+3*a*x*x)
-}
 
 const (
 	pio2Hi = 0x1.921fb544p+0 // the first 33 bits of pi/2

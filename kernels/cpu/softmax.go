@@ -31,8 +31,15 @@ func scores(z, x []float32, scale, softCap float32) float32 {
 // 0 for what is finite), and the sum says nothing.
 func expSum(z []float32, largest float32) float64 {
 	var sum float64
+	m := float64(largest)
 	for i, v := range z {
-		e := exp(float64(v) - float64(largest))
+		x := float64(v) - m
+		e := 0.0
+		if x > -700 && x < 700 {
+			e = expCore(x)
+		} else {
+			e = exp(x)
+		}
 		z[i] = float32(e)
 		sum += e
 	}
