@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -57,7 +56,7 @@ func (b *Backend) Caps() kernels.Caps {
 		Device:      model(),
 		Fingerprint: "cpu/portable/" + runtime.GOARCH,
 		Align:       align,
-		Memory:      memoryBytes(),
+		Memory:      memoryBytes("MemAvailable"),
 		MatrixTypes: []kernels.DType{kernels.F32, kernels.BF16, kernels.F16},
 		Threads:     b.pool.threads(),
 	}
@@ -124,10 +123,11 @@ func (b *Backend) Alloc(size int64, _ kernels.Place) (kernels.Buffer, error) {
 	if b.closed {
 		return nil, errClosed
 	}
-	if size < 0 || size > math.MaxInt-align {
-		return nil, fmt.Errorf("cpu: allocation of %d bytes", size)
+	mem, err := aligned(size)
+	if err != nil {
+		return nil, err
 	}
-	return &buffer{mem: aligned(size)}, nil
+	return &buffer{mem: mem}, nil
 }
 
 // Close stops the threads. Execs of a closed backend return an error.
@@ -147,9 +147,9 @@ func model() string {
 	return runtime.GOOS + "/" + runtime.GOARCH
 }
 
-// memoryBytes is the memory that the system says is available; 0 is unknown.
-func memoryBytes() int64 {
-	kb, _, _ := strings.Cut(field("/proc/meminfo", "MemAvailable"), " ")
+// memoryBytes is a size that the system knows; 0 is unknown.
+func memoryBytes(key string) int64 {
+	kb, _, _ := strings.Cut(field("/proc/meminfo", key), " ")
 	n, err := strconv.ParseInt(kb, 10, 64)
 	if err != nil {
 		return 0

@@ -52,14 +52,23 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 		e.bound = append(e.bound, s.bind(m))
 	}
 	for range b.pool.threads() {
-		e.locals = append(e.locals, cast[float32](aligned(int64(bd.locals())*4)))
+		if e.locals, err = appendLocal(e.locals, bd.locals()); err != nil {
+			return nil, err
+		}
 	}
 	if b.concurrent {
 		for _, s := range e.steps {
-			e.lone = append(e.lone, cast[float32](aligned(int64(s.local)*4)))
+			if e.lone, err = appendLocal(e.lone, s.local); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return e, nil
+}
+
+func appendLocal(to [][]float32, n int) ([][]float32, error) {
+	mem, err := aligned(int64(n) * 4)
+	return append(to, cast[float32](mem)), err
 }
 
 // slotBytes gives every slot its memory.
@@ -81,7 +90,11 @@ func slotBytes(p *kernels.Program, pl kernels.Plan, bind map[kernels.SlotID]kern
 		case s.Role == kernels.Persistent:
 			return nil, fmt.Errorf("cpu: %s: persistent slot %q is not bound", p.Name, s.Name)
 		default:
-			slots[i] = aligned(s.Bytes())
+			b, err := aligned(s.Bytes())
+			if err != nil {
+				return nil, err
+			}
+			slots[i] = b
 		}
 	}
 	return slots, nil

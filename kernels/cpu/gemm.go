@@ -53,19 +53,19 @@ func newGemmShape(p *product, mk microKernel) gemmShape {
 	}
 	g.batch = newPositions(p.c.shape[:r], strides...)
 	g.kc = min(blockK, g.k)
-	g.mc = min(blockM, blocks(g.m, mk.mr)*mk.mr)
-	g.nc = min(blockN, blocks(g.n, mk.nr)*mk.nr)
+	g.mc = min(blockM/mk.mr, blocks(g.m, mk.mr)) * mk.mr
+	g.nc = min(blockN/mk.nr, blocks(g.n, mk.nr)) * mk.nr
 	g.split(mk)
 	return g
 }
 
-// split makes tiles smaller until there are enough of them for many threads,
-// as long as a tile keeps enough work. It knows shapes only.
+// split makes tiles smaller until there are enough of them for a few threads,
+// or, while they hold much work, for many. It knows shapes only.
 func (g *gemmShape) split(mk microKernel) {
-	const enough, least = 16, 1 << 17
 	for {
 		g.mt, g.nt = blocks(g.m, g.mc), blocks(g.n, g.nc)
-		if g.mt*g.nt*g.batch.count >= enough || g.mc*g.nc*g.k < 2*least {
+		tiles, work := g.mt*g.nt*g.batch.count, g.mc*g.nc*g.k
+		if work < 1<<18 || tiles >= 8 && work < 1<<22 || tiles >= 64 {
 			return
 		}
 		switch {

@@ -1,8 +1,8 @@
 package cpu
 
-// smallM is the most rows of c for which packing B would cost more than it
-// saves: generation multiplies one token, or a few, by every weight.
-const smallM = 3
+// smallM is the most rows of c for which packing B costs more than it saves:
+// generation multiplies one token, or a few, by every weight.
+const smallM = 4
 
 // smallProduct adds a step that streams b once and packs only a.
 func (b *builder) smallProduct(s step, p product, g gemmShape) {

@@ -12,11 +12,19 @@ import (
 // the widest vector registers want.
 const align = 64
 
-// aligned gives n zeroed bytes at a multiple of align.
-func aligned(n int64) []byte {
+// aligned gives n zeroed bytes at a multiple of align. It refuses more than
+// the machine has: the Go runtime ends the process when memory runs out.
+func aligned(n int64) ([]byte, error) {
+	most := memoryBytes("MemTotal")
+	if most == 0 {
+		most = 1 << 46
+	}
+	if n < 0 || n > most {
+		return nil, fmt.Errorf("cpu: allocation of %d bytes on a machine of %d", n, most)
+	}
 	raw := make([]byte, n+align)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(raw))) & (align - 1)
-	return raw[skip : int64(skip)+n : int64(skip)+n]
+	return raw[skip : int64(skip)+n : int64(skip)+n], nil
 }
 
 // cast sees bytes as elements of another type. The bytes must be aligned for
