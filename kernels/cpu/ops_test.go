@@ -210,6 +210,27 @@ func attentionTrials(dt kernels.DType) []*trial {
 				in(dt, nil, nb, nh, nt, nt).in(dt, nil, nb, nh, nt, nt).in(dt, nil, nb, nh, nt, nt).out(dt, nb, nh, nt, nt))
 		}
 	}
+	// A NaN or an infinity reaches those who see it and nobody else.
+	for which, name := range []string{"q", "k", "v", "do"} {
+		for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+			var f [4]func(*rand.Rand, int) float64
+			f[which] = func(r *rand.Rand, i int) float64 {
+				if i%1500 == 777 {
+					return bad
+				}
+				return r.NormFloat64()
+			}
+			a, nt := kernels.Attr{Scale: 0.35}, 150
+			name := fmt.Sprint(bad, " in ", name)
+			if which < 3 {
+				all = append(all, one("attention "+name, kernels.Attention, a).in(dt, f[0], 1, nt, 4, 8).in(dt, f[1], 1, nt, 2, 8).in(dt, f[2], 1, nt, 2, 8).
+					in(i32, documents(1, nt), 2, 1, nt).out(dt, 1, nt, 4, 8).out(f32, 1, 4, nt))
+			}
+			all = append(all, one("attention_bwd "+name, kernels.AttentionBwd, a).in(dt, f[0], 1, nt, 4, 8).in(dt, f[1], 1, nt, 2, 8).in(dt, f[2], 1, nt, 2, 8).
+				in(i32, documents(1, nt), 2, 1, nt).in(dt, nil, 1, nt, 4, 8).in(f32, positiveValues, 1, 4, nt).in(dt, f[3], 1, nt, 4, 8).
+				out(dt, 1, nt, 4, 8).out(dt, 1, nt, 2, 8).out(dt, 1, nt, 2, 8))
+		}
+	}
 	rows := func(r *rand.Rand, _ int) float64 { return float64(r.IntN(140) - 10) }
 	zero := func(*rand.Rand, int) float64 { return 0 }
 	return append(all, one("attention rows", kernels.Attention, kernels.Attr{Scale: 0.3, Opt: kernels.WithRows}).in(dt, nil, 3, 5, 4, 8).in(dt, nil, 3, 120, 2, 8).in(dt, nil, 3, 120, 2, 8).
