@@ -3,6 +3,7 @@ package elo
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"graft/elo/data"
 	"graft/elo/eval"
@@ -29,15 +30,19 @@ func loadCorpora(ctx context.Context, env *Env, r *Recipe, ck *model.Checkpoint)
 	if c.seq < r.SequenceLen {
 		env.report().Note(fmt.Sprintf("sequences of %d tokens: the model has no more positions", c.seq))
 	}
+	policy, err := Policy(ck)
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range r.Datasets {
-		corpus, err := loadCorpus(ctx, d, tok, ck)
+		corpus, err := loadCorpus(ctx, d, policy, tok, ck)
 		if err != nil {
 			return nil, err
 		}
 		c.parts = append(c.parts, data.Part{Corpus: corpus, Weight: d.Weight, Target: d.Role != "source"})
 	}
 	for _, d := range r.Eval {
-		corpus, err := loadCorpus(ctx, d, tok, ck)
+		corpus, err := loadCorpus(ctx, d, policy, tok, ck)
 		if err != nil {
 			return nil, err
 		}
@@ -55,19 +60,34 @@ func SequenceLen(want int, c *model.Config) int {
 }
 
 // Policy says which special tokens a document gets for a model: what its
-// tokenizer adds, and the end-of-text token behind.
-func Policy(ck *model.Checkpoint) data.Policy {
+// tokenizer adds, and the end-of-text token behind, unless that token's
+// embedding was never trained: the base then never saw texts end that way, and
+// while the head is frozen it cannot learn to.
+func Policy(ck *model.Checkpoint) (data.Policy, error) {
 	p := data.Policy{AddSpecial: true}
-	if len(ck.EOS) > 0 {
+	if len(ck.EOS) == 0 || ck.EOS[0] >= ck.Config.Vocab {
+		return p, nil
+	}
+	untrained, err := untrainedRows(ck)
+	if err == nil && !untrained[ck.EOS[0]] {
 		p.AppendEOS, p.EOS = true, int32(ck.EOS[0])
 	}
-	return p
+	return p, err
 }
 
-func loadCorpus(ctx context.Context, d Dataset, tok *tokenizer.Tokenizer, ck *model.Checkpoint) (*data.Corpus, error) {
+// untrainedRows tells which rows of the embedding look never trained.
+func untrainedRows(ck *model.Checkpoint) ([]bool, error) {
+	norms, err := ck.EmbeddingNorms()
+	if err != nil {
+		return nil, err
+	}
+	return data.Untrained(norms), nil
+}
+
+func loadCorpus(ctx context.Context, d Dataset, policy data.Policy, tok *tokenizer.Tokenizer, ck *model.Checkpoint) (*data.Corpus, error) {
 	corpus, err := data.Load(ctx, d.Path, d.Lang, tok, data.LoadOptions{
 		Read:   data.ReadOptions{Field: d.Field, Text: data.TextUnit(d.Text)},
-		Policy: Policy(ck),
+		Policy: policy,
 	})
 	if err != nil {
 		return nil, err
@@ -115,6 +135,14 @@ func (c *corpora) evaluate(run func(s *data.Stream, add func(b *data.Batch, loss
 	return all, nil
 }
 
+// isFallback tells tokens that spell a byte as <0xNN> because the vocabulary has
+// nothing better. Byte-level vocabularies have bytes of their own kind, which
+// are trained like any other token.
+func (c *corpora) isFallback(id int32) bool {
+	token, _ := c.tok.IDToToken(id)
+	return c.tok.IsByte(id) && strings.HasPrefix(token, "<0x")
+}
+
 // spellingLimit is the share of dead tokens above which a target cannot be
 // learned through a frozen embedding.
 const spellingLimit = 0.02
@@ -122,16 +150,15 @@ const spellingLimit = 0.02
 // checkSpelling warns when the target's tokens are ones that the model cannot
 // have learned: while the embedding is frozen their rows are noise.
 func (c *corpora) checkSpelling(env *Env, ck *model.Checkpoint) error {
-	norms, err := ck.EmbeddingNorms()
+	untrained, err := untrainedRows(ck)
 	if err != nil {
 		return err
 	}
-	untrained := data.Untrained(norms)
 	for _, p := range c.parts {
 		if !p.Target {
 			continue
 		}
-		s := data.Spell(p.Corpus, func(id int32) bool { return c.tok.IsByte(id) || untrained[id] })
+		s := data.Spell(p.Corpus, func(id int32) bool { return c.isFallback(id) || untrained[id] })
 		if s.Share <= spellingLimit {
 			continue
 		}

@@ -333,3 +333,31 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// warnings keeps what it is told.
+type warnings struct {
+	stopper
+	text []string
+}
+
+func (w *warnings) Warn(text string) { w.text = append(w.text, text) }
+
+func TestSpellingWarning(t *testing.T) {
+	b := newBench(t)
+	b.write("ko.txt", strings.Repeat("옛날 옛적에 작은 소녀가 살았습니다. 소녀는 빨간 공을 좋아했습니다.\n\n", 20))
+	for _, c := range []struct {
+		file string
+		warn bool
+	}{{"es.txt", false}, {"ko.txt", true}} {
+		e := env(t, "cpu:2")
+		w := &warnings{}
+		e.Report = w
+		r := b.recipe("out " + c.file)
+		r.Datasets = []elo.Dataset{{Path: b.path(c.file), Lang: "xx"}}
+		r.MaxTokens = 256
+		must(t, elo.Pretrain(t.Context(), e, r))
+		if got := len(w.text) > 0; got != c.warn || c.warn && !strings.Contains(w.text[0], "ko.txt: the vocabulary cannot spell") {
+			t.Errorf("%s: warnings %q, want one: %v", c.file, w.text, c.warn)
+		}
+	}
+}
