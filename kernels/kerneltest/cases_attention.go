@@ -91,7 +91,7 @@ func attentionCases(g *gen) {
 	})
 	decodeCases(g)
 	if g.long {
-		s := attentionShape{1, 2048, 16, 4, 128, []int{1500, 300}}
+		s := attentionShape{1, 1024, 4, 2, 128, []int{700, 324}}
 		g.add("a model", kernels.Attr{Scale: 0.088}, s.dims(), func(d *draft) {
 			s.set(d)
 			d.act = kernels.BF16

@@ -60,7 +60,7 @@ func linearCECases(g *gen) {
 		d.with("h", map[int]float64{17: nan})
 	})
 	if g.long {
-		g.add("a model", kernels.Attr{Scale: 1}, linearDims([3]int{64, 512, 32000}), func(d *draft) {
+		g.add("a model", kernels.Attr{Scale: 1}, linearDims([3]int{24, 512, 32000}), func(d *draft) {
 			d.act, d.weight = kernels.BF16, kernels.BF16
 			moderate(d)
 		})

@@ -323,10 +323,10 @@ func matMulCases(g *gen) {
 	product("old content NaN, beta 0", kernels.Attr{}, nil, 3, 4, 5, nil)
 	product("zeros", kernels.Attr{}, nil, 3, 40, 5, func(d *draft) { d.data["a"] = repeat(120, 0) })
 	if g.long {
-		product("ffn of a model", kernels.Attr{TransB: true}, nil, 512, 2048, 5632, func(d *draft) {
+		product("ffn of a model", kernels.Attr{TransB: true}, nil, 64, 2048, 5632, func(d *draft) {
 			d.types["a"], d.types["b"], d.types["c"] = kernels.BF16, kernels.BF16, kernels.BF16
 		})
-		product("gradient of a weight", kernels.Attr{TransA: true, Beta: 1}, nil, 2048, 1024, 1024, nil)
+		product("gradient of a weight", kernels.Attr{TransA: true, Beta: 1}, nil, 512, 1024, 1024, nil)
 	}
 }
 

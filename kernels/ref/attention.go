@@ -28,7 +28,7 @@ func (s heads) each(f func(b, h, t int)) {
 func dot(a, b []float64, n int) num {
 	var s total
 	for i := range n {
-		s.mulAdd(exact(a[i]), exact(b[i]))
+		s.product(a[i], b[i])
 	}
 	return s.num()
 }

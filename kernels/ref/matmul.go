@@ -22,7 +22,7 @@ func matMul(c *call) {
 			if c.Attr.TransB {
 				bi = j*k + l
 			}
-			s.mulAdd(exact(a[batch*m*k+ai]), exact(b[batch*k*n+bi]))
+			s.product(a[batch*m*k+ai], b[batch*k*n+bi])
 		}
 		y := total{float64(c.Attr.Alpha) * s.x, prod(float64(c.Attr.Alpha), s.s)}
 		if bias != nil {

@@ -82,4 +82,11 @@ func (t *total) mulAdd(a, b num) {
 	t.s += prod(a.x, b.s) + prod(b.x, a.s) + math.Abs(y)
 }
 
+// product adds a * b of two stored operands.
+func (t *total) product(a, b float64) {
+	y := a * b
+	t.x += y
+	t.s += math.Abs(y)
+}
+
 func (t *total) num() num { return num(*t) }
