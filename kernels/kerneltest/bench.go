@@ -17,16 +17,17 @@ const guard = 256
 // memory is one buffer that holds the slots of a program and its temporaries,
 // with guards between them.
 type memory struct {
+	be   kernels.Backend
 	buf  kernels.Buffer
+	all  []byte // the buffer, or a copy of it where the CPU cannot see it
 	bind map[kernels.SlotID]kernels.Region
 	temp kernels.Region
 }
 
-// newMemory lays a program out in host memory, which every backend lets the
-// CPU see.
-func newMemory(be kernels.Backend, p *kernels.Program, tempBytes int64) (*memory, error) {
+// newMemory lays a program out on one side of the bus.
+func newMemory(be kernels.Backend, where kernels.Place, p *kernels.Program, tempBytes int64) (*memory, error) {
 	align := max(1, be.Caps().Align)
-	m := &memory{bind: map[kernels.SlotID]kernels.Region{}}
+	m := &memory{be: be, bind: map[kernels.SlotID]kernels.Region{}}
 	at := int64(0)
 	place := func(n int64) kernels.Region {
 		at = (at + guard + align - 1) / align * align
@@ -40,13 +41,17 @@ func newMemory(be kernels.Backend, p *kernels.Program, tempBytes int64) (*memory
 		}
 	}
 	m.temp = place(tempBytes)
-	buf, err := be.Alloc(at+guard, kernels.Host)
+	// Whole words, so that any backend can copy the buffer.
+	buf, err := be.Alloc((at+guard+3)/4*4, where)
 	if err != nil {
 		return nil, err
 	}
-	if buf.Bytes() == nil {
-		buf.Close()
-		return nil, errors.New("host memory is not visible")
+	if m.all = buf.Bytes(); m.all == nil {
+		if where == kernels.Host {
+			buf.Close()
+			return nil, errors.New("host memory is not visible")
+		}
+		m.all = make([]byte, buf.Size())
 	}
 	m.buf = buf
 	m.temp.Buffer = buf
@@ -57,10 +62,25 @@ func newMemory(be kernels.Backend, p *kernels.Program, tempBytes int64) (*memory
 	return m, nil
 }
 
+// put brings what was written to m.all to the device, get fetches it.
+func (m *memory) put() error {
+	if m.buf.Bytes() != nil {
+		return nil
+	}
+	return kernels.Upload(m.be, kernels.Region{Buffer: m.buf, Size: m.buf.Size()}, m.all)
+}
+
+func (m *memory) get() error {
+	if m.buf.Bytes() != nil {
+		return nil
+	}
+	return kernels.Download(m.be, m.all, kernels.Region{Buffer: m.buf, Size: m.buf.Size()})
+}
+
 func (m *memory) slot(s kernels.SlotID) []byte { return m.region(m.bind[s]) }
 
 func (m *memory) region(r kernels.Region) []byte {
-	return m.buf.Bytes()[r.Offset : r.Offset+r.Size]
+	return m.all[r.Offset : r.Offset+r.Size]
 }
 
 // poisons are what temporaries hold before a run: NaN, then zeros, then large
@@ -68,7 +88,7 @@ func (m *memory) region(r kernels.Region) []byte {
 var poisons = [3]byte{0xff, 0x00, 0x4b}
 
 // execute runs a case three times and returns what its slots hold afterwards.
-func execute(be kernels.Backend, c *Case) ([][]byte, error) {
+func execute(be kernels.Backend, where kernels.Place, c *Case) ([][]byte, error) {
 	pl, err := be.Plan(c.Prog)
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
@@ -76,7 +96,7 @@ func execute(be kernels.Backend, c *Case) ([][]byte, error) {
 	if err := checkPlan(c.Prog, pl); err != nil {
 		return nil, err
 	}
-	m, err := newMemory(be, c.Prog, pl.TempBytes)
+	m, err := newMemory(be, where, c.Prog, pl.TempBytes)
 	if err != nil {
 		return nil, fmt.Errorf("alloc: %w", err)
 	}
@@ -88,17 +108,14 @@ func execute(be kernels.Backend, c *Case) ([][]byte, error) {
 	defer ex.Close()
 	var first [][]byte
 	for run, poison := range poisons {
-		all := m.buf.Bytes()
-		for i := range all {
-			all[i] = 0xff
-		}
+		fillBytes(m.all, 0xff)
 		fillBytes(m.region(m.temp), poison)
 		for i, b := range c.Data {
 			copy(m.slot(kernels.SlotID(i)), b)
 		}
-		before := bytes.Clone(all)
-		if err := ex.Run(context.Background(), 1); err != nil {
-			return nil, fmt.Errorf("run: %w", err)
+		before := bytes.Clone(m.all)
+		if err := m.run(ex, 1); err != nil {
+			return nil, err
 		}
 		if err := untouched(c.Prog, m, before); err != nil {
 			return nil, err
@@ -119,6 +136,20 @@ func execute(be kernels.Backend, c *Case) ([][]byte, error) {
 	return first, nil
 }
 
+// run replays a program on what m.all holds.
+func (m *memory) run(ex kernels.Exec, n int) error {
+	if err := m.put(); err != nil {
+		return fmt.Errorf("upload: %w", err)
+	}
+	if err := ex.Run(context.Background(), n); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	if err := m.get(); err != nil {
+		return fmt.Errorf("download: %w", err)
+	}
+	return nil
+}
+
 func fillBytes(b []byte, x byte) {
 	for i := range b {
 		b[i] = x
@@ -128,7 +159,7 @@ func fillBytes(b []byte, x byte) {
 // untouched demands that every byte is as before except the elements of
 // outputs and the temporaries. It leaves before changed.
 func untouched(p *kernels.Program, m *memory, before []byte) error {
-	after := m.buf.Bytes()
+	after := m.all
 	for _, in := range p.Code {
 		for _, v := range in.Out {
 			n, at := int64(p.DType(v).Size()), m.bind[v.Slot].Offset

@@ -15,7 +15,8 @@
 // package ref within the bound of its row, is run three times for equal bits,
 // with NaN around and between its operands, in its temporaries and in outputs
 // that it must overwrite, and every byte outside its outputs must survive.
-// Random whole programs test the planning of memory and barriers.
+// Random whole programs, and the same lowered to plain operations, test the
+// planning of memory and barriers.
 //
 // What a backend does not support is skipped, one listed subtest each. A
 // backend that cannot be opened is skipped too, unless the environment

@@ -127,7 +127,7 @@ func (s *suite) op(t *testing.T, op kernels.Op) {
 // check runs one case and compares it to the oracle, and to the same backend
 // opened in other ways.
 func check(be kernels.Backend, same []named, c *Case, r report) error {
-	got, err := execute(be, c)
+	got, err := execute(be, kernels.Host, c)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func check(be kernels.Backend, same []named, c *Case, r report) error {
 		return err
 	}
 	for _, o := range same {
-		other, err := execute(o.be, c)
+		other, err := execute(o.be, kernels.Host, c)
 		if err != nil {
 			return fmt.Errorf("%s: %w", o.name, err)
 		}
@@ -180,7 +180,7 @@ func (s *suite) plain(t *testing.T, cases []*Case) {
 			if !supports(be, p.Prog) {
 				continue
 			}
-			got, err := execute(be, p)
+			got, err := execute(be, kernels.Device, p)
 			if err == nil {
 				err = c.compare(want, got, nil)
 			}

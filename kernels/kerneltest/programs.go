@@ -2,7 +2,6 @@ package kerneltest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -37,8 +36,25 @@ func (s *suite) programs(t *testing.T) {
 			if err := checkProgram(s.be, s.same, p); err != nil {
 				t.Errorf("%v\n%v", err, p)
 			}
+			if err := s.lowered(p); err != nil {
+				t.Errorf("lowered: %v\n%v", err, p)
+			}
 		})
 	}
+}
+
+// lowered runs a program with every fused operation taken apart.
+func (s *suite) lowered(p *kernels.Program) error {
+	low, _, err := kernels.Lower(p, func(_ *kernels.Program, in kernels.Instr) error {
+		if kernels.Table[in.Op].Plain != nil {
+			return kernels.ErrUnsupported
+		}
+		return nil
+	})
+	if err != nil || !supports(s.be, low) {
+		return err
+	}
+	return checkProgram(s.be, nil, low)
 }
 
 func checkProgram(be kernels.Backend, same []named, p *kernels.Program) error {
@@ -106,7 +122,7 @@ func runProgram(be kernels.Backend, p *kernels.Program) ([][]byte, error) {
 	if err := checkBarriers(p, pl); err != nil {
 		return nil, err
 	}
-	m, err := newMemory(be, p, pl.TempBytes)
+	m, err := newMemory(be, kernels.Device, p, pl.TempBytes)
 	if err != nil {
 		return nil, fmt.Errorf("alloc: %w", err)
 	}
@@ -132,8 +148,8 @@ func runProgram(be kernels.Backend, p *kernels.Program) ([][]byte, error) {
 			copy(slots[i], contents(p, i))
 		}
 		// Twice in a row: a replay must not depend on what the last one left.
-		if err := ex.Run(context.Background(), 1+run%2); err != nil {
-			return nil, fmt.Errorf("run: %w", err)
+		if err := m.run(ex, 1+run%2); err != nil {
+			return nil, err
 		}
 		for i := range slots {
 			slots[i] = bytes.Clone(slots[i])
