@@ -67,9 +67,19 @@ type StepReport struct {
 	Remaining   time.Duration `json:"remaining_ns,omitempty"` // estimated
 }
 
+// When a model is evaluated.
+const (
+	WhenBase    = "base"
+	WhenSmall   = "small model"
+	WhenGrafted = "after grafting"
+	WhenAligned = "after alignment"
+	WhenFull    = "after full training"
+	WhenInPlace = "after training in place"
+)
+
 // EvalReport is an evaluation of a model on held-out text.
 type EvalReport struct {
-	When   string        `json:"when"` // "base", "small model", "after grafting", "after alignment"...
+	When   string        `json:"when"` // one of the When constants
 	Scores []eval.Scores `json:"scores"`
 }
 

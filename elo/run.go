@@ -176,7 +176,7 @@ func (p *pipeline) pretrain(ctx context.Context, output string) error {
 	if err != nil {
 		return err
 	}
-	p.reportScores("small model", done.scores)
+	p.reportScores(WhenSmall, done.scores)
 	p.complete(&rec, KindSmall, done)
 	err = writeSmall(ctx, p.env, p.ck, run, output, rec, done.WriteWeight)
 	return errors.Join(err, done.Close())
@@ -245,11 +245,11 @@ func (p *pipeline) alignFrom(ctx context.Context, rec Record, cursor *data.Curso
 		return err
 	}
 	done, err := runStage(ctx, p.env, p.r, &job{name: StageAlign, ck: p.ck, train: everything, masters: masters, how: p.r.Align,
-		begin: cursor, end: all, state: stateDir(p.r.OutputDir), before: "after grafting"}, p.c, p.rs, p.resuming(StageAlign))
+		begin: cursor, end: all, state: stateDir(p.r.OutputDir), before: WhenGrafted}, p.c, p.rs, p.resuming(StageAlign))
 	if err != nil {
 		return err
 	}
-	p.reportScores("after alignment", done.scores)
+	p.reportScores(WhenAligned, done.scores)
 	p.complete(&rec, KindTrained, done)
 	return p.writeWhole(ctx, rec, done, p.r.OutputDir)
 }
@@ -327,7 +327,7 @@ func (p *pipeline) evaluateBase(ctx context.Context) error {
 	if err = errors.Join(err, m.Close()); err != nil {
 		return err
 	}
-	p.reportScores("base", scores)
+	p.reportScores(WhenBase, scores)
 	return nil
 }
 
@@ -343,7 +343,7 @@ func (p *pipeline) full(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.reportScores("after full training", done.scores)
+	p.reportScores(WhenFull, done.scores)
 	rec := Record{Base: p.ck.Dir, Depth: p.ck.Config.Layers}
 	p.complete(&rec, KindTrained, done)
 	return p.writeWhole(ctx, rec, done, p.r.OutputDir)
@@ -384,7 +384,7 @@ func (p *pipeline) inPlaceLayers(ctx context.Context, output string) error {
 	if err != nil {
 		return err
 	}
-	p.reportScores("after training in place", done.scores)
+	p.reportScores(WhenInPlace, done.scores)
 	rec := Record{Base: p.ck.Dir, Depth: p.ck.Config.Layers, Layers: layers, Prefix: prefixes(layers)}
 	p.complete(&rec, KindGrafted, done)
 	return p.writeWhole(ctx, rec, done, output)
