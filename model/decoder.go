@@ -10,7 +10,8 @@ import (
 
 // Weights gives the builder the memory of a weight by its Hugging Face name:
 // a frozen parameter, a trained part of a flat slot, or whatever the caller
-// wants it to be. Each name is asked for with its shape, possibly repeatedly.
+// wants it to be. A name may be asked for repeatedly and must then be the same
+// tensor, since gradients are taken by tensor: keep what Graph.Part returned.
 type Weights interface {
 	Weight(name string, shape ...int) *tensor.Tensor
 }

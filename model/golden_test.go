@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -260,22 +261,75 @@ func checkLogits(t *testing.T, name, tensorName string, rows []int, got []float3
 }
 
 func TestCheckpointedGradientsEqualPlainOnes(t *testing.T) {
-	for name, dir := range goldenModels {
-		t.Run(name, func(t *testing.T) {
-			ck, err := Open(dir)
+	for _, tc := range []struct {
+		name, device string
+		act          kernels.DType
+	}{
+		{"stories260K", "cpu", kernels.F32},
+		{"stories260K", "cpu", kernels.BF16},
+		{"tinyllama-random", "cpu", kernels.F32},
+		{"tinyllama-random", "cpu", kernels.BF16},
+		{"tinyllama-random", "ref", kernels.F32},
+	} {
+		t.Run(fmt.Sprintf("%s/%s/%v", tc.name, tc.device, tc.act), func(t *testing.T) {
+			ck, err := Open(goldenModels[tc.name])
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer ck.Close()
-			g := readGolden(t, filepath.Join(references, name))
+			g := readGolden(t, filepath.Join(references, tc.name))
 			wrt := ck.Config.Tensors(nil)
-			plain := gradients(t, "ref", ck, g, g.Full, Options{}, wrt)
-			again := gradients(t, "ref", ck, g, g.Full, Options{Checkpoint: true}, wrt)
+			plain := gradients(t, tc.device, ck, g, g.Full, Options{Act: tc.act}, wrt)
+			again := gradients(t, tc.device, ck, g, g.Full, Options{Act: tc.act, Checkpoint: true}, wrt)
 			for out := range plain {
 				if !slices.Equal(plain.Float32s(out), again.Float32s(out)) {
 					t.Errorf("%s differs when layers are recomputed", out)
 				}
 			}
 		})
+	}
+}
+
+// Recomputing must take less memory, else it does nothing.
+func TestCheckpointingSavesMemory(t *testing.T) {
+	ck, err := Open(goldenModels["stories260K"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	be, err := kernels.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer be.Close()
+	temp := func(o Options) int64 {
+		g := tensor.New("memory")
+		in, w := Inputs(g, 2, 128, true), Params(g, ck.DType)
+		h, err := ck.Config.Hidden(g, w, in, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var params []*tensor.Tensor
+		for _, p := range ck.Config.Tensors(nil) {
+			params = append(params, w.Weight(p.Name, p.Shape...))
+		}
+		loss := g.Sum(ck.Config.Losses(g, w, h, in.Targets))
+		for i, d := range g.Grad(loss, params...) {
+			g.Output(fmt.Sprint("d", i), d)
+		}
+		p, err := g.Compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pl, err := be.Plan(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pl.TempBytes
+	}
+	plain, again := temp(Options{}), temp(Options{Checkpoint: true})
+	t.Logf("temporary memory %d bytes, %d when layers are recomputed", plain, again)
+	if again > plain*2/3 { // one layer of five, and four inputs
+		t.Errorf("recomputing takes %d bytes, want well below %d", again, plain)
 	}
 }
