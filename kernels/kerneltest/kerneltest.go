@@ -62,6 +62,7 @@ func Run(t *testing.T, open func() (kernels.Backend, error), opts Options) {
 		}
 	}
 	if len(opts.Ops) == 0 {
+		t.Run("contract", s.contract)
 		t.Run("programs", s.programs)
 	}
 	s.summary(t)

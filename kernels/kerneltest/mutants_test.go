@@ -252,12 +252,14 @@ var mutants = [kernels.NumOps][]mutant{
 		noWindow, offByOne, noCap, noScale, noRows, rowLater, oneDoc, firstKey, keyBefore,
 		last("last term of a score dropped", "k", innermost),
 		{name: "heads grouped wrongly", in: swapHeads},
+		{name: "mask off by one: sees the key behind", in: laterKeys},
 	},
 	kernels.AttentionBwd: {
 		noWindow, offByOne, noCap, noScale, oneDoc, firstKey, keyBefore,
 		constant("incoming gradient not scaled", "do", 1), constant("sum of do o missing", "o", 0),
 		last("last head missing in dk and dv", "do", func(kernels.Instr) int { return 2 }),
 		{name: "heads grouped wrongly", in: swapHeads},
+		{name: "mask off by one: sees the key behind", in: laterKeys},
 	},
 	kernels.LinearCE: {
 		noScale, noCap, noIgnored, vAsTarget,
@@ -312,6 +314,13 @@ func stateAs(at int, k float64) func(kernels.Instr, string, []float64) {
 		if q == "state" {
 			x[at] = k
 		}
+	}
+}
+
+// laterKeys puts every key and value in the place of the one before it.
+func laterKeys(in kernels.Instr, q string, x []float64) {
+	if v, ok := kernels.In(in, q); ok && (q == "k" || q == "v") {
+		copy(x, x[v.Shape[2]*v.Shape[3]:])
 	}
 }
 

@@ -127,6 +127,9 @@ func (b *Backend) Compile(p *kernels.Program, plan kernels.Plan, bind map[kernel
 	if len(plan.Offsets) != len(p.Slots) {
 		return nil, fmt.Errorf("ref: %s: plan has %d slots, program %d", p.Name, len(plan.Offsets), len(p.Slots))
 	}
+	if temp.Size < plan.TempBytes {
+		return nil, fmt.Errorf("ref: %s: temporaries need %d bytes, their region has %d", p.Name, plan.TempBytes, temp.Size)
+	}
 	x := &exec{b: b, p: p, mem: make([][]byte, len(p.Slots))}
 	for i, s := range p.Slots {
 		mem, err := memory(s, plan.Offsets[i], bind, kernels.SlotID(i), temp)

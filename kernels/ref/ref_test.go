@@ -95,7 +95,7 @@ func TestCompileErrors(t *testing.T) {
 		{"unbound", nil, whole, `persistent slot "w" is not bound`},
 		{"short region", map[kernels.SlotID]kernels.Region{w: {Buffer: buf, Size: 4}}, whole, `slot "w" needs 8 bytes`},
 		{"past the buffer", map[kernels.SlotID]kernels.Region{w: {Buffer: buf, Offset: 60, Size: 8}}, whole, `slot "w"`},
-		{"no temp", map[kernels.SlotID]kernels.Region{w: whole}, kernels.Region{}, `slot "tmp"`},
+		{"no temp", map[kernels.SlotID]kernels.Region{w: whole}, kernels.Region{Buffer: buf, Size: 32}, "temporaries need 64 bytes"},
 	} {
 		if _, err := be.Compile(p, pl, c.bind, c.temp); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
