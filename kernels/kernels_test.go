@@ -71,7 +71,11 @@ func TestValidate(t *testing.T) {
 		{"writes an input", broken(func(p *Program) { p.Slots[2].Role = Input }), false},
 		{"reads a temp", broken(func(p *Program) { p.Slots[0].Role = Temp }), false},
 		{"integer operand", broken(func(p *Program) { p.Slots[0].DType = I32 }), false},
-		{"no alias", broken(func(p *Program) { p.Code[0].Out[0] = Dense(0, 0, 2, 4); p.Slots[0].Shape = []int{2, 4}; p.Slots[0].Role = Persistent }), false},
+		{"no alias", broken(func(p *Program) {
+			p.Code[0].Out[0] = Dense(0, 0, 2, 4)
+			p.Slots[0].Shape = []int{2, 4}
+			p.Slots[0].Role = Persistent
+		}), false},
 		{"unknown option", broken(func(p *Program) { p.Code[0].Attr.Opt = WithDocuments }), false},
 		{"missing operand", broken(func(p *Program) { p.Code[0].Attr.Opt = WithBias }), false},
 		{"column stride", broken(func(p *Program) { p.Code[0].In[0].Stride = []int{1, 2} }), false},
