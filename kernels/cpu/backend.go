@@ -54,13 +54,33 @@ func (b *Backend) Caps() kernels.Caps {
 	return kernels.Caps{
 		Name:        "cpu",
 		Device:      model(),
-		Fingerprint: "cpu/portable/" + runtime.GOARCH,
+		Fingerprint: fingerprint(),
 		Align:       align,
 		Memory:      memoryBytes("MemAvailable"),
 		MatrixTypes: []kernels.DType{kernels.F32, kernels.BF16, kernels.F16},
 		Threads:     b.pool.threads(),
 	}
 }
+
+// revision changes whenever a kernel's order of operations does.
+const revision = 1
+
+// fingerprint names what can change the bits of a result: the micro-kernel,
+// the revision of the kernels, the architecture, and whether the compiler
+// fuses a product and a sum into one rounding, as it may on some.
+func fingerprint() string {
+	s := fmt.Sprintf("cpu/%s/%d/%s", portable.name, revision, runtime.GOARCH)
+	if fused(1+0x1p-12, 1+0x1p-12, -1-0x1p-11) {
+		s += "+fma"
+	}
+	return s
+}
+
+// fused reports whether x*y + z was rounded once. For numbers whose rounded
+// product is -z, the sum is zero only when it was rounded twice.
+//
+//go:noinline
+func fused(x, y, z float32) bool { return x*y+z != 0 }
 
 // Supports takes every instruction that the table takes.
 func (b *Backend) Supports(p *kernels.Program, in kernels.Instr) error {

@@ -237,3 +237,20 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
+
+// TestFingerprint names the tier, and tells a build that fuses from one that
+// does not: (1 + 2^-12)^2 is 1 + 2^-11 and a half unit that only a fused sum
+// still sees.
+func TestFingerprint(t *testing.T) {
+	got := open(t, 1, false).Caps().Fingerprint
+	if !strings.HasPrefix(got, "cpu/portable/") || !strings.Contains(got, runtime.GOARCH) {
+		t.Errorf("got %q, want cpu/portable/..., with the architecture", got)
+	}
+	a, b, c := make([]float32, 8), make([]float32, 4), make([]float32, 8)
+	a[0], b[0] = -1-0x1p-11, 1
+	a[4], b[2] = 1+0x1p-12, 1+0x1p-12
+	portable.run(2, a, b, c, 2, false)
+	if fma := strings.HasSuffix(got, "+fma"); fma != (c[0] != 0) {
+		t.Errorf("got %q, but the micro-kernel gives %v", got, c[0])
+	}
+}

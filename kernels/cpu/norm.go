@@ -116,17 +116,17 @@ func lowerRMSNormBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 					g[k] = v * wf[k]
 				}
 				mean := dot64(g, xr) / float64(c)
-				f := float32(float64(rs) * float64(rs) * float64(rs) * mean)
+				f := float32(float64(rs) * mean)
 				// dx may be dy or dsum: element k is read before it is written.
 				dst := dxa.dst(i*c, c, out)
 				if hasSum {
 					sr := sumA.load(i*c, c, gb)
 					for k, v := range xr {
-						dst[k] = rs*g[k] - v*f + sr[k]
+						dst[k] = rs*(g[k]-v*rs*f) + sr[k]
 					}
 				} else {
 					for k, v := range xr {
-						dst[k] = rs*g[k] - v*f
+						dst[k] = rs * (g[k] - v*rs*f)
 					}
 				}
 				dxa.store(i*c, dst)
