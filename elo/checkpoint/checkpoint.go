@@ -176,6 +176,23 @@ func readHeader(dir string) (header, error) {
 	return h, nil
 }
 
+// Meta fills meta, a pointer, without looking at the data: what it takes to say
+// what a state is.
+func Meta(dir string, meta any) error {
+	h, err := readHeader(dir)
+	if err != nil {
+		return err
+	}
+	return h.decode(dir, meta)
+}
+
+func (h header) decode(dir string, meta any) error {
+	if err := json.Unmarshal(h.Meta, meta); err != nil {
+		return fmt.Errorf("checkpoint: %s: meta: %w", filepath.Join(dir, metaFile), err)
+	}
+	return nil
+}
+
 // Open reads a state and fills meta, a pointer. It refuses data whose hash is
 // not the one that was saved.
 func Open(dir string, meta any) (*State, error) {
@@ -191,8 +208,8 @@ func Open(dir string, meta any) (*State, error) {
 	if sum != h.SHA256 {
 		return nil, fmt.Errorf("checkpoint: %s is damaged: sha256 %s, want %s", path, sum, h.SHA256)
 	}
-	if err := json.Unmarshal(h.Meta, meta); err != nil {
-		return nil, fmt.Errorf("checkpoint: %s: meta: %w", filepath.Join(dir, metaFile), err)
+	if err := h.decode(dir, meta); err != nil {
+		return nil, err
 	}
 	f, err := safetensors.Open(path)
 	if err != nil {
