@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"graft/elo"
+)
+
+// Exit codes.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+)
+
+// app is what a verb works with instead of the process's own streams.
+type app struct {
+	in      io.Reader
+	out     *bufio.Writer // results; flushed when the verb returns
+	console console       // everything else
+	termOut bool          // out is a terminal
+	bars    bool          // the console is a terminal that takes progress bars
+	colour  bool
+	width   int // columns of the console, 0 is unknown
+}
+
+// stdio is the process's own streams.
+func stdio() *app {
+	fd := int(os.Stderr.Fd())
+	a := &app{in: os.Stdin, out: bufio.NewWriter(os.Stdout), console: console{w: os.Stderr}, termOut: term.IsTerminal(int(os.Stdout.Fd()))}
+	a.bars = term.IsTerminal(fd) && os.Getenv("TERM") != "dumb"
+	a.colour = a.bars && os.Getenv("NO_COLOR") == ""
+	if w, _, err := term.GetSize(fd); err == nil {
+		a.width = w
+	}
+	return a
+}
+
+// usageError is a command line that makes no sense, whatever the files hold.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// run runs one command line and returns the exit code.
+func run(args []string, a *app) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(a.console.w, "graft: internal error: %s\n", oneLine(fmt.Sprint(p)+panicSite()))
+			code = exitFailure
+		}
+	}()
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.console.w)
+	err := root.Execute()
+	if e := a.out.Flush(); e != nil && err == nil {
+		err = fmt.Errorf("writing results: %w", e)
+	}
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(a.console.w, "graft: %s\n", oneLine(err.Error()))
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, elo.ErrInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	return exitFailure
+}
+
+// oneLine joins the lines of an error that has several, as errors.Join makes.
+func oneLine(s string) string {
+	var lines []string
+	for l := range strings.Lines(s) {
+		if l = strings.TrimSpace(l); l != "" {
+			lines = append(lines, l)
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+// panicSite is where a recovered panic began: the one line of a stack that a
+// report needs.
+func panicSite() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		f, more := frames.Next()
+		if !strings.HasPrefix(f.Function, "runtime.") && f.Function != "" {
+			return fmt.Sprintf(" (in %s, line %d)", f.Function, f.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
+}
+
+// newRoot builds the tree of verbs.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "graft",
+		Short: "Adapt a multilingual language model to a language by training two of its layers",
+		Long: `Graft adapts a multilingual decoder to a language by ELO: it cuts out the first
+and the last layer, trains them as a small model, grafts them back and aligns
+the whole briefly. Models are Hugging Face directories, in and out.`,
+		Args:          cobra.ArbitraryArgs, // its own message for an unknown verb has several lines
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				return usagef("unknown command %q: did you mean %s?", args[0], strings.Join(near, " or "))
+			}
+			return usagef("unknown command %q: `graft help` lists them", args[0])
+		},
+	}
+	cobra.EnableCommandSorting = false // they stand in the order of use
+	root.SuggestionsMinimumDistance = 2
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%s: %w", cmd.Name(), err) })
+	root.AddCommand(verbs(a)...)
+	return root
+}
+
+// verbs lists the verbs in the order of a run.
+func verbs(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a),
+		newEval(a), newGenerate(a), newInfo(a), newTokenize(a), newDevices(a), newVersion(a),
+	}
+}
+
+// exactly wants so many arguments, named as in the usage line.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return usagef("%s: %s is missing; usage: %s", cmd.Name(), names[len(args)], cmd.UseLine())
+		}
+		if len(args) > len(names) {
+			return usagef("%s: too many arguments, first %q; usage: %s", cmd.Name(), args[len(names)], cmd.UseLine())
+		}
+		return nil
+	}
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"graft/elo"
+	"graft/elo/data"
+	"graft/elo/eval"
+	"graft/model"
+	"graft/model/tokenizer"
+)
+
+type evalOptions struct {
+	model       string
+	files       []string
+	field, text string
+	sequenceLen int
+	batch       int
+	device      string
+	json        bool
+}
+
+func newEval(a *app) *cobra.Command {
+	var o evalOptions
+	cmd := &cobra.Command{
+		Use: "eval MODEL FILE...", Short: "Measure how well a model predicts texts",
+		Long: `Measure how well a model predicts texts: negative log-likelihood per token in
+nats, perplexity, and bits per byte, which compares models with different
+vocabularies. A line for each FILE; --json adds every document. A document longer
+than a sequence is scored in pieces that do not see each other.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return exactly("MODEL", "FILE")(cmd, args)
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.model, o.files = args[0], args[1:]
+			return interruptible(a, false, func(ctx context.Context, _ <-chan struct{}) error { return runEval(ctx, a, o) })
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.sequenceLen, "sequence-len", 2048, "`tokens` of a sequence, capped by the model's positions")
+	f.IntVar(&o.batch, "micro-batch-size", 1, "`sequences` that go through the model at once")
+	f.StringVar(&o.field, "field", "", "`name` of the field of JSON objects that holds the text; by default text")
+	f.StringVar(&o.text, "text", "", "what a document of a .txt file is, a `unit`: paragraph (the default), line or file")
+	deviceFlag(f, &o.device)
+	f.BoolVar(&o.json, "json", false, "print JSON: an object for each file, with every document")
+	return cmd
+}
+
+func (o *evalOptions) check() error {
+	switch data.TextUnit(o.text) {
+	case "", data.Paragraph, data.Line, data.File:
+	default:
+		return usagef("eval: --text: found %q, want %s, %s or %s", o.text, data.Paragraph, data.Line, data.File)
+	}
+	if o.sequenceLen < 2 {
+		return usagef("eval: --sequence-len: found %d, want 2 or more", o.sequenceLen)
+	}
+	if o.batch < 1 || o.batch > 1<<20 {
+		return usagef("eval: --micro-batch-size: found %d, want 1 or more", o.batch)
+	}
+	return nil
+}
+
+func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	be, err := openDevice(o.device)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, be.Close()) }()
+	ck, err := model.Open(o.model)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ck.Close()) }()
+	tok, err := tokenizer.Open(o.model)
+	if err != nil {
+		return err
+	}
+	policy, err := elo.Policy(ck)
+	if err != nil {
+		return err
+	}
+	var corpora []*data.Corpus // all before the first is scored: the last may not be readable
+	for _, file := range o.files {
+		c, err := o.load(ctx, ck, tok, policy, file)
+		if err != nil {
+			return err
+		}
+		corpora = append(corpora, c)
+	}
+	seq := elo.SequenceLen(o.sequenceLen, ck.Config)
+	m, err := eval.New(be, ck, seq, o.batch)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	for _, c := range corpora {
+		if err := o.score(ctx, a, m, c, seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *evalOptions) load(ctx context.Context, ck *model.Checkpoint, tok *tokenizer.Tokenizer, policy data.Policy, file string) (*data.Corpus, error) {
+	d := parseCorpus(file)
+	c, err := data.Load(ctx, d.Path, d.Lang, tok, data.LoadOptions{
+		Read: data.ReadOptions{Field: o.field, Text: data.TextUnit(o.text)}, Policy: policy})
+	if err != nil {
+		return nil, err
+	}
+	if c.Pairs() == 0 {
+		return nil, fmt.Errorf("%s has no two tokens in one document: nothing to predict", d.Path)
+	}
+	return c, elo.CheckIDs(c, tok, ck.Config.Vocab)
+}
+
+func (o *evalOptions) score(ctx context.Context, a *app, m *eval.Model, c *data.Corpus, seq int) error {
+	s, err := data.NewStream([]data.Part{{Corpus: c}}, data.Options{SeqLen: seq, InOrder: true})
+	if err != nil {
+		return err
+	}
+	scores := eval.NewScores(c.Path(), o.json)
+	if err := m.Run(ctx, s, scores.Add); err != nil {
+		return err
+	}
+	info := newScoreInfo(*scores)
+	if o.json {
+		err = a.writeJSON(info)
+	} else {
+		_, err = fmt.Fprintln(a.out, info)
+	}
+	return errors.Join(err, a.out.Flush())
+}
