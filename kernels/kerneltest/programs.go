@@ -228,15 +228,12 @@ func eachInstr(p *kernels.Program, slots [][]byte) error {
 		if err != nil {
 			return err
 		}
-		overwritten := false // by a later accumulation
-		if in.Op == kernels.Copy && i+1 < len(p.Code) {
-			next := p.Code[i+1]
-			overwritten = slices.ContainsFunc(next.Out, func(o kernels.View) bool { return o.Slot == in.Out[0].Slot })
-			if overwritten {
-				source[in.Out[0].Slot] = in.In[0].Slot
-			}
-		}
+		// A copy that an accumulation starts from has been overwritten.
+		overwritten := slices.ContainsFunc(p.Code[i+1:], func(next kernels.Instr) bool {
+			return slices.ContainsFunc(next.Out, func(o kernels.View) bool { return o.Slot == in.Out[0].Slot })
+		})
 		if overwritten {
+			source[in.Out[0].Slot] = in.In[0].Slot
 			continue
 		}
 		if err := c.compare(want, slots, nil); err != nil {

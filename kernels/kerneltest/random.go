@@ -19,7 +19,7 @@ func RandomProgram(seed uint64) *kernels.Program {
 		w.values = append(w.values, w.input(w.act, 1+r.IntN(40), 8*(1+r.IntN(5))))
 	}
 	steps := []func(){w.unary, w.sum, w.product, w.matMul, w.matMul, w.scores, w.norm, w.glu, w.softmax,
-		w.mean, w.gather, w.transpose, w.accumulate, w.attention, w.loss, w.twice}
+		w.mean, w.gather, w.transpose, w.accumulate, w.attention, w.loss, w.twice, w.gluBwd, w.linear, w.put, w.update}
 	for range 6 + r.IntN(30) {
 		steps[r.IntN(len(steps))]()
 	}
@@ -259,4 +259,58 @@ func (w *walk) twice() {
 	w.add(w.apply(kernels.Attr{Alpha: 2}, y))
 	w.emit(kernels.Unary, kernels.Attr{Unary: kernels.Tanh}, []kernels.View{y}, w.like(x))
 	w.add(y)
+}
+
+func (w *walk) gluBwd() {
+	gate := w.apply(kernels.Attr{Unary: kernels.Tanh}, w.any())
+	up, dy := w.like(gate), w.like(gate)
+	dgate, dup := w.temp(gate.Shape...), w.temp(gate.Shape...)
+	w.emit(kernels.GLUBwd, kernels.Attr{}, []kernels.View{dgate, dup}, gate, up, dy)
+	w.add(w.apply(kernels.Attr{Unary: kernels.Tanh}, dgate))
+	w.add(w.half(dup))
+}
+
+// linear is the loss of a head, with both gradients.
+func (w *walk) linear() {
+	h := w.apply(kernels.Attr{Unary: kernels.Tanh}, w.any())
+	n, c, v := h.Shape[0], h.Shape[1], 2+w.r.IntN(70)
+	loss, scale := w.slot(kernels.F32, kernels.Temp, n), w.slot(kernels.F32, kernels.Temp, 1)
+	dh, dhead := w.temp(n, c), w.slot(kernels.F32, kernels.Temp, v, c)
+	w.emit(kernels.Fill, kernels.Attr{Alpha: 0.5}, []kernels.View{scale})
+	w.emit(kernels.Fill, kernels.Attr{Alpha: 1}, []kernels.View{dhead})
+	w.emit(kernels.LinearCEGrad, kernels.Attr{Scale: 0.3, Beta: 1, Opt: kernels.WithDW}, []kernels.View{loss, dh, dhead},
+		h, w.input(w.act, v, c), w.input(kernels.I32, n), kernels.View{Slot: scale.Slot, Shape: []int{n}, Stride: []int{0}})
+	w.output(dhead)
+	w.add(dh)
+}
+
+// put writes rows into a copy of a value.
+func (w *walk) put() {
+	x := w.any()
+	y := w.temp(x.Shape...)
+	w.emit(kernels.Copy, kernels.Attr{}, []kernels.View{y}, x)
+	row := kernels.Dense(x.Slot, 0, 1, x.Shape[1])
+	w.emit(kernels.PutRows, kernels.Attr{}, []kernels.View{y}, row, w.input(kernels.I32, 1))
+	w.add(y)
+}
+
+// update is an optimizer step on weights of its own.
+func (w *walk) update() {
+	const n = 77
+	at := kernels.Attr{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Decay: 0.1}
+	filled := func(x float32, n int) kernels.View {
+		v := w.slot(kernels.F32, kernels.Temp, n)
+		w.emit(kernels.Fill, kernels.Attr{Alpha: x}, []kernels.View{v})
+		return v
+	}
+	grad, sum := w.input(kernels.F32, n), filled(0, 1)
+	w.emit(kernels.SumSq, kernels.Attr{Beta: 1}, []kernels.View{sum}, grad)
+	hyper, state := filled(0.25, kernels.HyperLen), filled(0, kernels.StateLen)
+	w.emit(kernels.Advance, kernels.Attr{Beta1: at.Beta1, Beta2: at.Beta2}, []kernels.View{state}, filled(2.5, 1), sum, hyper)
+	weights, m, v, store := filled(0.7, n), filled(0, n), filled(0, n), w.temp(n)
+	w.emit(kernels.Copy, kernels.Attr{}, []kernels.View{store}, weights)
+	at.Opt = kernels.WithStore
+	w.emit(kernels.AdamW, at, []kernels.View{weights, m, v, store}, grad, hyper, state)
+	w.output(weights)
+	w.output(store)
 }

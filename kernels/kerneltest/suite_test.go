@@ -173,7 +173,7 @@ func TestBadPlans(t *testing.T) {
 
 // TestProgramMutants runs random programs on oracles with mistakes.
 func TestProgramMutants(t *testing.T) {
-	for _, op := range []kernels.Op{kernels.MatMul, kernels.RMSNorm, kernels.Attention, kernels.GLU, kernels.Gather, kernels.CrossEntropyBwd} {
+	for _, op := range []kernels.Op{kernels.MatMul, kernels.RMSNorm, kernels.Attention, kernels.GLU, kernels.Gather, kernels.CrossEntropyBwd, kernels.LinearCEGrad, kernels.AdamW, kernels.Advance, kernels.PutRows} {
 		m := mutant{out: func(in kernels.Instr, _ string, x []float64) {
 			if in.Op == op {
 				x[0] = 1.1*x[0] + 0.1
@@ -207,7 +207,7 @@ func TestRandomPrograms(t *testing.T) {
 		}
 		texts[p.String()] = true
 	}
-	if len(ops) < 14 {
+	if len(ops) < 20 {
 		t.Errorf("%d operations used: %v", len(ops), ops)
 	}
 }
