@@ -52,10 +52,7 @@ func copyFiles(dst, src string, except map[string][]byte) error {
 	if err := os.Mkdir(dst, 0o777); err != nil {
 		return err
 	}
-	if err := copyCompanions(dst, src, nil); err != nil {
-		return err
-	}
-	return syncDir(dst)
+	return copyCompanions(dst, src, nil)
 }
 
 func copyCompanions(dst, src string, except map[string][]byte) error {
@@ -94,8 +91,5 @@ func copyFile(dst, src string) error {
 		return err
 	}
 	_, err = io.Copy(out, in)
-	if err == nil {
-		err = out.Sync()
-	}
 	return errors.Join(err, out.Close())
 }

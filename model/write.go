@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 
+	"graft/internal/newdir"
 	"graft/model/safetensors"
 )
 
@@ -43,36 +41,23 @@ type WriteOptions struct {
 // anything fails nothing is left and an existing directory is as it was. An
 // existing directory is refused (the error is fs.ErrExist) unless it is empty,
 // or is a model and o.Force is set.
-func Write(dir string, o WriteOptions, data func(spec safetensors.Spec, w io.Writer) error) (err error) {
+func Write(dir string, o WriteOptions, data func(spec safetensors.Spec, w io.Writer) error) error {
 	dir = filepath.Clean(dir)
 	if err := checkTarget(dir, o); err != nil {
 		return at(dir, err)
 	}
-	parent, base := filepath.Split(dir)
-	if parent == "" {
-		parent = "."
-	}
-	if err := os.MkdirAll(parent, 0o777); err != nil {
-		return at(dir, err)
-	}
-	temp, err := makeTemp(parent, base)
+	d, err := newdir.Create(dir, o.Force)
 	if err != nil {
 		return at(dir, err)
 	}
-	done := false
-	defer func() { // also when data panics
-		if !done {
-			os.RemoveAll(temp)
-		}
-	}()
-	if err := fill(temp, o, data); err != nil {
-		return fmt.Errorf("model: %s: not written: %w", dir, inTemp(err, temp, dir))
+	defer d.Discard() // also when data panics
+	if err := fill(d.Path(), o, data); err != nil {
+		return fmt.Errorf("model: %s: not written: %w", dir, inTemp(err, d.Path(), dir))
 	}
-	if err := publish(temp, dir, o.Force); err != nil {
+	if err := d.Commit(); err != nil {
 		return at(dir, err)
 	}
-	done = true
-	return syncDir(parent)
+	return nil
 }
 
 // checkTarget refuses a directory that must not be replaced.
@@ -106,17 +91,6 @@ func checkTarget(dir string, o WriteOptions) error {
 		return fmt.Errorf("has no %s, so it is not a model directory and is not replaced: %w", configName, fs.ErrExist)
 	}
 	return nil
-}
-
-// makeTemp makes an unused sibling of a name.
-func makeTemp(parent, base string) (string, error) {
-	for try := 0; ; try++ {
-		temp := filepath.Join(parent, fmt.Sprintf(".%s.%08x.tmp", base, rand.Uint32()))
-		err := os.Mkdir(temp, 0o777)
-		if err == nil || !errors.Is(err, fs.ErrExist) || try == 100 {
-			return temp, err
-		}
-	}
 }
 
 // inTemp names the final place in a message about the temporary one.
@@ -169,16 +143,14 @@ func fill(dir string, o WriteOptions, data func(safetensors.Spec, io.Writer) err
 		}
 	}
 	for name, content := range files {
-		if err := writeSynced(filepath.Join(dir, name), content); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o666); err != nil {
 			return err
 		}
 	}
 	if o.Extra != nil {
-		if err := o.Extra(dir); err != nil {
-			return err
-		}
+		return o.Extra(dir)
 	}
-	return syncDir(dir)
+	return nil
 }
 
 // torchName is what PyTorch calls a type.
@@ -192,55 +164,4 @@ func torchName(d safetensors.DType) string {
 		return "float64"
 	}
 	return "float32"
-}
-
-// publish gives a complete directory its name. With force an old one is moved
-// aside first, so that there is a whole model under some name at every moment.
-func publish(temp, dir string, force bool) error {
-	if err := os.Remove(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
-		return os.Rename(temp, dir) // it was not there, or empty
-	}
-	if !force {
-		return fmt.Errorf("appeared meanwhile: %w", fs.ErrExist)
-	}
-	old := strings.TrimSuffix(temp, ".tmp") + ".old"
-	if err := os.Rename(dir, old); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, dir); err != nil {
-		return errors.Join(err, os.Rename(old, dir))
-	}
-	if err := os.RemoveAll(old); err != nil {
-		return fmt.Errorf("is complete, but the old one is left as %s: %w", old, err)
-	}
-	return nil
-}
-
-// writeSynced writes a new file and brings it to the disk.
-func writeSynced(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// syncDir brings a directory's entries to the disk, where the system can.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		err = nil // network and FUSE file systems may not know how
-	}
-	return errors.Join(err, d.Close())
 }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 )
@@ -38,14 +39,22 @@ func Create(name string, force bool) (*Dir, error) {
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return nil, fmt.Errorf("cannot write %s: %w", name, err)
 	}
-	temp, err := os.MkdirTemp(parent, "."+filepath.Base(name)+".new-*")
+	temp, err := makeTemp(parent, filepath.Base(name))
 	if err != nil {
 		return nil, fmt.Errorf("cannot write %s: %w", name, err)
 	}
-	if err := os.Chmod(temp, 0o755); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(temp))
-	}
 	return &Dir{final: name, temp: temp, force: force}, nil
+}
+
+// makeTemp makes an unused sibling. os.MkdirTemp would deny it to others.
+func makeTemp(parent, base string) (string, error) {
+	for try := 0; ; try++ {
+		temp := filepath.Join(parent, fmt.Sprintf(".%s.%08x.tmp", base, rand.Uint32()))
+		err := os.Mkdir(temp, 0o777)
+		if err == nil || !errors.Is(err, fs.ErrExist) || try == 100 {
+			return temp, err
+		}
+	}
 }
 
 // free reports why a name may not be taken.

@@ -5,6 +5,7 @@ package newdir
 import (
 	"errors"
 	"os"
+	"syscall"
 )
 
 // syncPath brings a file or directory to the disk.
@@ -13,5 +14,9 @@ func syncPath(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	err = f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil // network and FUSE file systems may not know how for directories
+	}
+	return errors.Join(err, f.Close())
 }
