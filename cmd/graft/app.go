@@ -148,7 +148,7 @@ the whole briefly. Models are Hugging Face directories, in and out.`,
 // verbs lists the verbs in the order of a run.
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a),
+		newDemo(a), newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a),
 		newEval(a), newGenerate(a), newInfo(a), newTokenize(a), newDevices(a), newVersion(a),
 	}
 }
