@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"graft/elo/data"
@@ -56,7 +57,7 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 	if err := r.Check(); err != nil {
 		return err
 	}
-	if err := preflight(r.OutputDir, env.Force); err != nil {
+	if err := preflight(r.OutputDir, r.BaseModel, env.Force); err != nil {
 		return err
 	}
 	ck, err := model.Open(r.BaseModel)
@@ -88,14 +89,20 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 }
 
 // preflight refuses an output that could not be written after hours of work.
-func preflight(output string, force bool) error {
+// Force replaces models only, and never the one that is read.
+func preflight(output, base string, force bool) error {
 	entries, err := os.ReadDir(output)
+	isModel := func(e os.DirEntry) bool { return e.Name() == "config.json" }
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
 		return fmt.Errorf("elo: output %s: %w", output, err)
 	case len(entries) > 0 && !force:
 		return fmt.Errorf("elo: output %s: %w: choose another name, or force to replace it", output, os.ErrExist)
+	case len(entries) > 0 && sameDir(output, base):
+		return fmt.Errorf("elo: output %s is the base model: choose another name", output)
+	case len(entries) > 0 && !slices.ContainsFunc(entries, isModel):
+		return fmt.Errorf("elo: output %s has no config.json, so it is not a model and is not replaced: %w", output, os.ErrExist)
 	}
 	parent := filepath.Dir(filepath.Clean(output))
 	if err := os.MkdirAll(parent, 0o777); err != nil {
@@ -106,6 +113,15 @@ func preflight(output string, force bool) error {
 		return fmt.Errorf("elo: output %s: cannot write there: %w", output, err)
 	}
 	return os.Remove(probe)
+}
+
+func sameDir(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 // pipeline is a verb at work.
@@ -282,7 +298,7 @@ func (p *pipeline) run(ctx context.Context) error {
 	}
 	small := filepath.Clean(p.r.OutputDir) + ".small"
 	if p.from == nil || p.from.Stage == StagePretrain {
-		if err := preflight(small, p.env.Force); err != nil {
+		if err := preflight(small, p.r.BaseModel, p.env.Force); err != nil {
 			return err
 		}
 		if err := p.pretrain(ctx, small); err != nil {
@@ -368,7 +384,7 @@ func (p *pipeline) inPlace(ctx context.Context) error {
 }
 
 func (p *pipeline) inPlaceLayers(ctx context.Context, output string) error {
-	if err := preflight(output, p.env.Force); err != nil {
+	if err := preflight(output, p.r.BaseModel, p.env.Force); err != nil {
 		return err
 	}
 	layers, err := model.ParseLayers(p.r.Layers, p.ck.Config.Layers)
