@@ -57,7 +57,8 @@ func (r *Report) curves(label string, of func(elo.StepReport) float64) (*plot.Pl
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = label, "training loss, nats per token"
 	p.X.Min = 0
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -vg.Points(8), -vg.Points(6)
+	p.Legend.Padding, p.Legend.ThumbnailWidth = vg.Points(3), vg.Points(24)
 	p.Add(plotter.NewGrid())
 	for i, name := range []string{"ELO", "full training"} {
 		points, graft := curve(r.Runs[i].Steps, of)
