@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"encoding/binary"
 	"math"
 
 	"graft/internal/f16"
@@ -32,18 +33,22 @@ func fill(dst, value []byte) {
 
 // pattern is the bytes of a number in a storage type.
 func pattern(dt kernels.DType, x float32) [4]byte {
-	var u uint32
+	var b [4]byte
 	switch dt {
 	case kernels.F32:
-		u = math.Float32bits(x)
+		binary.NativeEndian.PutUint32(b[:], math.Float32bits(x))
 	case kernels.BF16:
-		u = uint32(f16.ToBF16(x))
+		binary.NativeEndian.PutUint16(b[:], f16.ToBF16(x))
 	case kernels.F16:
-		u = uint32(f16.ToF16(x))
+		binary.NativeEndian.PutUint16(b[:], f16.ToF16(x))
+	case kernels.U8:
+		b[0] = byte(int64(x))
+	case kernels.U16:
+		binary.NativeEndian.PutUint16(b[:], uint16(int64(x)))
 	default:
-		u = uint32(int64(x))
+		binary.NativeEndian.PutUint32(b[:], uint32(int64(x)))
 	}
-	return [4]byte{byte(u), byte(u >> 8), byte(u >> 16), byte(u >> 24)}
+	return b
 }
 
 func lowerCopy(b *builder, in kernels.Instr, _ kernels.Dims) {

@@ -254,3 +254,28 @@ func TestFingerprint(t *testing.T) {
 		t.Errorf("got %q, but the micro-kernel gives %v", got, c[0])
 	}
 }
+
+// TestHostBytes holds the plan to what a program really takes beside its
+// operands.
+func TestHostBytes(t *testing.T) {
+	be := open(t, 3, false)
+	tr := matmulTrials(b16)[20]
+	pl, err := be.Plan(tr.p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ex, _ := compile(t, be, tr.p, tr.content(1))
+	var got int64
+	for _, l := range ex.(*exec).locals {
+		got += int64(len(l)) * 4
+	}
+	if got != pl.HostBytes || got == 0 {
+		t.Errorf("got %d bytes, the plan says %d", got, pl.HostBytes)
+	}
+	if err := be.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ex.Run(context.Background(), 1); err == nil {
+		t.Error("a program of a closed backend runs")
+	}
+}
