@@ -227,7 +227,11 @@ func (p *pipeline) complete(rec *Record, kind string, done *trained) {
 	caps := p.env.Backend.Caps()
 	rec.Device, rec.Numerics = caps.Device, caps.Fingerprint
 	for _, u := range done.usage {
-		p.env.report().Note(fmt.Sprintf("%s: %d tokens, %d bytes of %s", u.Lang, u.Tokens, u.Bytes, u.Path))
+		name := u.Path
+		if u.Lang != "" {
+			name += " (" + u.Lang + ")"
+		}
+		p.env.report().Note(fmt.Sprintf("read %d tokens, %d bytes of %s", u.Tokens, u.Bytes, name))
 	}
 }
 

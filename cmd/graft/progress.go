@@ -49,9 +49,14 @@ func (a *app) warn(text string) {
 type progress struct {
 	a     *app
 	json  bool
-	stage string // that the bar is for
-	err   error  // the first of writing results
+	stage string    // that the bar is for
+	drawn time.Time // when the bar was last drawn
+	err   error     // the first of writing results
 }
+
+// redraw is how long the bar stays as it is, so that fast steps do not wait for
+// a slow terminal.
+const redraw = 100 * time.Millisecond
 
 var _ elo.Reporter = (*progress)(nil)
 
@@ -107,7 +112,7 @@ func newStepEvent(s elo.StepReport) stepEvent {
 func stepText(s elo.StepReport) string { return fmt.Sprintf("loss %.4f lr %.3g", s.Loss, s.LR) }
 
 func rateText(s elo.StepReport) string {
-	return fmt.Sprintf("%s tok/s %sFLOP/s eta %s", countText(s.Rate), unitText(s.FLOPRate), timeText(s.Remaining))
+	return fmt.Sprintf("%s tok/s eta %s %sFLOP/s", countText(s.Rate), timeText(s.Remaining), unitText(s.FLOPRate))
 }
 
 // unitText is countText for a number that a unit follows at once.
@@ -128,16 +133,21 @@ func (p *progress) draw(s elo.StepReport) {
 		p.stage = s.Stage
 		c.bar = progressbar.NewOptions(s.Steps, progressbar.OptionSetWriter(c.w), progressbar.OptionSetWidth(16),
 			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
-			progressbar.OptionEnableColorCodes(p.a.colour), progressbar.OptionThrottle(50*time.Millisecond),
+			progressbar.OptionEnableColorCodes(p.a.colour),
 			progressbar.OptionUseANSICodes(true), progressbar.OptionShowDescriptionAtLineEnd())
 	}
+	if s.Step < s.Steps && time.Since(p.drawn) < redraw {
+		return
+	}
+	p.drawn = time.Now()
 	text := s.Stage + " " + stepText(s) + " " + rateText(s)
 	if room := p.a.width - 45; p.a.width > 0 && len(text) > room { // a line that wraps cannot be cleared
 		text = text[:max(0, room)]
 	}
-	c.bar.Describe(text)
-	// What cannot be drawn is no reason to stop training.
+	// What cannot be drawn is no reason to stop training. Describe comes second:
+	// it draws the text together with the count.
 	_ = c.bar.Set(s.Step)
+	c.bar.Describe(text)
 	if s.Step == s.Steps {
 		_ = c.bar.Finish()
 		fmt.Fprintln(c.w)
