@@ -65,7 +65,7 @@ func (g *gemmShape) split(mk microKernel) {
 	for {
 		g.mt, g.nt = blocks(g.m, g.mc), blocks(g.n, g.nc)
 		tiles, work := g.mt*g.nt*g.batch.count, g.mc*g.nc*g.k
-		if work < 1<<18 || tiles >= 8 && work < 1<<22 || tiles >= 64 {
+		if work < 1<<18 || tiles >= 8 && work < 1<<20 || tiles >= 64 {
 			return
 		}
 		switch {
