@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 		Dir:   "testdata",
 		Setup: func(e *testscript.Env) error { return prepare(e.WorkDir) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"fails": cmdFails, "edit": cmdEdit, "cut": cmdCut, "hex": cmdHex, "has": cmdHas, "differ": cmdDiffer,
+			"fails": cmdFails, "try": cmdTry, "edit": cmdEdit, "cut": cmdCut, "hex": cmdHex, "has": cmdHas, "differ": cmdDiffer,
 		},
 	})
 }
@@ -84,6 +84,15 @@ func cmdFails(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strings.Contains(strings.Join(lines, "\n"), "goroutine ") {
 		ts.Fatalf("got a stack trace")
+	}
+}
+
+// cmdTry is "try command...": the command may end with 0 or 1.
+func cmdTry(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[0], args[1:]...)
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		ts.Fatalf("got %v, want exit code 0 or 1", err)
 	}
 }
 
