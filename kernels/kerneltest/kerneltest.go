@@ -48,10 +48,13 @@ type Options struct {
 // Run holds a backend to the op table.
 func Run(t *testing.T, open func() (kernels.Backend, error), opts Options) {
 	s := &suite{opts: opts, seen: report{}}
-	s.be = s.open(t, "", open)
+	s.be = s.open(t, open)
 	defer s.be.Close()
 	for name, f := range opts.Same {
-		be := s.open(t, name, f)
+		be, err := f()
+		if err != nil {
+			t.Fatalf("%s %s: %v", opts.Name, name, err)
+		}
 		defer be.Close()
 		s.same = append(s.same, named{name, be})
 	}
@@ -82,15 +85,15 @@ type suite struct {
 }
 
 // open opens a backend, or skips the test unless it is required.
-func (s *suite) open(t *testing.T, how string, open func() (kernels.Backend, error)) kernels.Backend {
+func (s *suite) open(t *testing.T, open func() (kernels.Backend, error)) kernels.Backend {
 	be, err := open()
 	if err == nil {
 		return be
 	}
 	if required(s.opts.Name) {
-		t.Fatalf("%s %s is required: %v", s.opts.Name, how, err)
+		t.Fatalf("%s is required: %v", s.opts.Name, err)
 	}
-	t.Skipf("%s %s cannot be opened: %v", s.opts.Name, how, err)
+	t.Skipf("%s cannot be opened: %v", s.opts.Name, err)
 	return nil
 }
 
