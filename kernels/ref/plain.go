@@ -90,9 +90,7 @@ func reduce(c *call) {
 		case c.Attr.Reduce == kernels.Sum:
 			s.add(exact(x[i]))
 		case !seen[o] || x[i] > s.x || math.IsNaN(x[i]):
-			if !math.IsNaN(s.x) {
-				s.x = x[i]
-			}
+			s.x = x[i] // nothing is larger than a NaN, so it stays
 		}
 		seen[o] = true
 	})
