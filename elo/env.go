@@ -36,7 +36,26 @@ type Env struct {
 	// OtherNumerics resumes a state that was saved under another numerics
 	// fingerprint (device, driver, kernels): the bits then differ.
 	OtherNumerics bool
+	// Times is added to while a run goes on.
+	Times Times
 }
+
+// Times splits the seconds of a run. What a method costs is Method; tokenising
+// and evaluation are the same for all and stand apart.
+type Times struct {
+	Tokenise float64 `json:"tokenise"`
+	Load     float64 `json:"load"`  // checkpoint to device
+	Train    float64 `json:"train"` // optimizer steps
+	Save     float64 `json:"save"`  // grafting and writing models
+	Evaluate float64 `json:"evaluate"`
+}
+
+// Method is the time that belongs to the method: loading, training, grafting
+// and saving.
+func (t Times) Method() float64 { return t.Load + t.Train + t.Save }
+
+// since adds the seconds since start to one of the times; made for defer.
+func since(to *float64, start time.Time) { *to += time.Since(start).Seconds() }
 
 // Reporter is told what happens. Calls come from one goroutine.
 type Reporter interface {

@@ -70,7 +70,8 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 	if err != nil {
 		return err
 	}
-	env.report().Note(fmt.Sprintf("tokenised in %.1f s", time.Since(start).Seconds()))
+	since(&env.Times.Tokenise, start)
+	env.report().Note(fmt.Sprintf("tokenised in %.1f s", env.Times.Tokenise))
 	p := &pipeline{env: env, r: &r, ck: ck, c: c, rs: resume{Verb: verb, Force: env.Force}, from: from}
 	switch verb {
 	case verbPretrain:
@@ -336,6 +337,7 @@ func (o overlay) ReadF32(dst []float32, name string) error {
 }
 
 func (p *pipeline) evaluateBase(ctx context.Context) error {
+	defer since(&p.env.Times.Evaluate, time.Now())
 	if len(p.c.eval) == 0 {
 		return nil
 	}

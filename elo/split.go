@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"graft/model"
 	"graft/model/safetensors"
@@ -51,6 +52,7 @@ func writeSmall(ctx context.Context, env *Env, ck *model.Checkpoint, layers []in
 // name in ck of each of its tensors. Masters of the trained ones are kept
 // beside when their stored type is less exact.
 func writeModel(ctx context.Context, env *Env, ck *model.Checkpoint, cfg *model.Config, source func(string) string, output string, rec Record, trained values) error {
+	defer since(&env.Times.Save, time.Now())
 	if trained == nil {
 		trained = func(io.Writer, safetensors.DType, string) (bool, error) { return false, nil }
 	}

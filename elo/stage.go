@@ -83,7 +83,6 @@ type runner struct {
 	tokens int64
 	spent  time.Duration
 	loss   float64
-	begun  time.Time
 	resume resume
 	cost   train.Cost
 }
@@ -142,10 +141,7 @@ func (x *runner) prepare(ctx context.Context, from *saved) error {
 	for _, p := range x.t.Replaced() {
 		x.env.report().Warn(fmt.Sprintf("%v runs by its plain definition, with %d more bytes: %s", p.Op, p.Bytes, p.Reason))
 	}
-	if err := x.t.Alloc(); err != nil {
-		return err
-	}
-	if err := x.t.Load(x.j.ck, x.j.masters); err != nil {
+	if err := x.load(); err != nil {
 		return err
 	}
 	if from == nil {
@@ -157,6 +153,14 @@ func (x *runner) prepare(ctx context.Context, from *saved) error {
 	x.taken, x.tokens, x.loss = from.Step, from.Tokens, from.Loss
 	x.spent = time.Duration(from.Seconds * float64(time.Second))
 	return x.stream.Seek(from.Cursor)
+}
+
+func (x *runner) load() error {
+	defer since(&x.env.Times.Load, time.Now())
+	if err := x.t.Alloc(); err != nil {
+		return err
+	}
+	return x.t.Load(x.j.ck, x.j.masters)
 }
 
 func (x *runner) evaluateBefore(ctx context.Context) error {
@@ -171,6 +175,7 @@ func (x *runner) evaluateBefore(ctx context.Context) error {
 }
 
 func (x *runner) evaluate(ctx context.Context) ([]eval.Scores, error) {
+	defer since(&x.env.Times.Evaluate, time.Now())
 	return x.c.evaluate(func(s *data.Stream, add func(*data.Batch, []float32)) error { return x.t.Eval(ctx, s, add) })
 }
 
@@ -180,7 +185,6 @@ func (x *runner) loop(ctx context.Context) error {
 		return err
 	}
 	var m train.Metrics
-	x.begun = time.Now()
 	for x.taken < x.steps {
 		lr := x.j.how.LearningRate * schedule.Factor(x.taken)
 		start := time.Now()
@@ -197,6 +201,7 @@ func (x *runner) loop(ctx context.Context) error {
 		}
 		took := time.Since(start)
 		x.spent += took
+		x.env.Times.Train += took.Seconds()
 		x.tokens += m.Targets
 		x.loss = m.Loss
 		x.reportStep(&m, lr, took)

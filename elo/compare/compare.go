@@ -33,7 +33,7 @@ type Result struct {
 	Name   string           `json:"name"`
 	Steps  []elo.StepReport `json:"steps"`
 	Evals  []elo.EvalReport `json:"evaluations"`
-	Wall   float64          `json:"seconds"` // while it had its turn: everything
+	Times  elo.Times        `json:"seconds"`
 	Notes  []string         `json:"notes,omitempty"`
 	Warned []string         `json:"warnings,omitempty"`
 }
@@ -106,6 +106,7 @@ func Race(ctx context.Context, slice time.Duration, entries []Entry) ([]Result, 
 			e.Env.Report = lap
 			lap.wait()
 			errs[i] = elo.Run(ctx, &e.Env, e.Recipe)
+			results[i].Times = e.Env.Times
 			lap.end()
 		})
 	}
@@ -151,7 +152,6 @@ func (l *lap) wait() {
 }
 
 func (l *lap) end() {
-	l.to.Wall += time.Since(l.since).Seconds()
 	l.race.turn.L.Lock()
 	l.race.ended[l.me] = true
 	l.race.pass()
@@ -186,11 +186,9 @@ func (l *lap) Step(s elo.StepReport) {
 	if l.next != nil {
 		l.next.Step(s)
 	}
-	took := time.Since(l.since)
-	if took < l.race.slice {
+	if time.Since(l.since) < l.race.slice {
 		return
 	}
-	l.to.Wall += took.Seconds()
 	l.race.turn.L.Lock()
 	l.race.pass()
 	l.race.turn.L.Unlock()

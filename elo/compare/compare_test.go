@@ -25,6 +25,7 @@ func result(name string, stages map[string]float64, scores map[string][2]float64
 	for _, stage := range []string{elo.StagePretrain, elo.StageAlign, elo.StageFull} {
 		if seconds, ok := stages[stage]; ok {
 			for range 2 {
+				r.Times.Train += seconds / 2
 				r.Steps = append(r.Steps, elo.StepReport{Stage: stage, Targets: 500, Seconds: seconds / 2, FLOPs: 1e6 * seconds, Loss: 3})
 			}
 		}
