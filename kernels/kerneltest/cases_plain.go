@@ -240,7 +240,7 @@ func putRowsCases(g *gen) {
 	})
 }
 
-// numberless matrices: rows, inner, columns around the tiles of kernels.
+// matMulShapes are rows, inner, columns: around the tiles of kernels, and long.
 var matMulShapes = [][3]int{
 	{1, 1, 1}, {1, 7, 1}, {2, 1, 3}, {5, 3, 15}, {6, 16, 16}, {7, 17, 17}, {8, 64, 32}, {9, 13, 33}, {13, 257, 47},
 	{31, 127, 65}, {33, 384, 31}, {17, 385, 18}, {1, 512, 67}, {67, 300, 1}, {2, 4096, 3}, {3, 20011, 1}, {65, 5, 129}, {337, 5, 7}, {3, 5, 1025},

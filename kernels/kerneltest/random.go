@@ -25,7 +25,7 @@ func RandomProgram(seed uint64) *kernels.Program {
 	}
 	w.accumulate()
 	for range 3 {
-		w.output(w.any())
+		w.output(w.pick())
 	}
 	return w.p
 }
@@ -58,7 +58,8 @@ func (w *walk) output(v kernels.View) {
 	w.emit(kernels.Copy, kernels.Attr{}, []kernels.View{w.slot(w.p.DType(v), kernels.Output, v.Shape...)}, v)
 }
 
-func (w *walk) any() kernels.View { return w.values[w.r.IntN(len(w.values))] }
+// pick gives a value.
+func (w *walk) pick() kernels.View { return w.values[w.r.IntN(len(w.values))] }
 
 func (w *walk) add(v kernels.View) { w.values = append(w.values, v) }
 
@@ -82,21 +83,21 @@ func (w *walk) apply(at kernels.Attr, x kernels.View) kernels.View {
 
 func (w *walk) unary() {
 	kinds := []kernels.Attr{{Unary: kernels.Tanh}, {Unary: kernels.Sigmoid}, {Unary: kernels.ReLU}, {Alpha: -0.75, Beta: 0.5}}
-	w.add(w.apply(kinds[w.r.IntN(len(kinds))], w.any()))
+	w.add(w.apply(kinds[w.r.IntN(len(kinds))], w.pick()))
 }
 
 // half halves, so that sums do not grow.
 func (w *walk) half(x kernels.View) kernels.View { return w.apply(kernels.Attr{Alpha: 0.5}, x) }
 
 func (w *walk) sum() {
-	a := w.any()
+	a := w.pick()
 	y := w.temp(a.Shape...)
 	w.emit(kernels.Binary, kernels.Attr{Binary: kernels.Sub}, []kernels.View{y}, a, w.like(a))
 	w.add(w.half(y))
 }
 
 func (w *walk) product() {
-	a := w.any()
+	a := w.pick()
 	y := w.temp(a.Shape...)
 	w.emit(kernels.Binary, kernels.Attr{Binary: kernels.Mul}, []kernels.View{y}, w.apply(kernels.Attr{Unary: kernels.Tanh}, a), w.like(a))
 	w.add(y)
@@ -104,7 +105,7 @@ func (w *walk) product() {
 
 // matMul multiplies by a weight, with a residual when one fits.
 func (w *walk) matMul() {
-	x := w.any()
+	x := w.pick()
 	n, c, k := x.Shape[0], x.Shape[1], 8*(1+w.r.IntN(5))
 	at := kernels.Attr{Alpha: float32(1 / math.Sqrt(float64(c))), TransB: w.r.IntN(2) == 0}
 	weight := w.input(reals[w.r.IntN(len(reals))], c, k)
@@ -124,7 +125,7 @@ func (w *walk) matMul() {
 
 // scores multiplies two values of one width, then normalises.
 func (w *walk) scores() {
-	a := w.any()
+	a := w.pick()
 	b := w.like(a)
 	s := w.temp(a.Shape[1], b.Shape[1])
 	w.emit(kernels.MatMul, kernels.Attr{Alpha: 0.125, TransA: true}, []kernels.View{s}, a, b)
@@ -132,7 +133,7 @@ func (w *walk) scores() {
 }
 
 func (w *walk) norm() {
-	x := w.any()
+	x := w.pick()
 	n, c := x.Shape[0], x.Shape[1]
 	y, rstd, sum := w.temp(n, c), w.slot(kernels.F32, kernels.Temp, n), w.temp(n, c)
 	weight := w.input(w.act, c)
@@ -151,14 +152,14 @@ func (w *walk) norm() {
 }
 
 func (w *walk) glu() {
-	gate := w.apply(kernels.Attr{Unary: kernels.Tanh}, w.any())
+	gate := w.apply(kernels.Attr{Unary: kernels.Tanh}, w.pick())
 	y := w.temp(gate.Shape...)
 	w.emit(kernels.GLU, kernels.Attr{Act: kernels.Activation(w.r.IntN(2))}, []kernels.View{y}, gate, w.like(gate))
 	w.add(y)
 }
 
 func (w *walk) softmax() {
-	x := w.any()
+	x := w.pick()
 	n, c := x.Shape[0], x.Shape[1]
 	y := w.temp(n, c)
 	w.emit(kernels.Softmax, kernels.Attr{Scale: 1, SoftCap: float32(5 * w.r.IntN(2))},
@@ -168,7 +169,7 @@ func (w *walk) softmax() {
 
 // mean subtracts the mean of each column.
 func (w *walk) mean() {
-	x := w.any()
+	x := w.pick()
 	n, c := x.Shape[0], x.Shape[1]
 	s, m, y := w.temp(1, c), w.temp(1, c), w.temp(n, c)
 	w.emit(kernels.Reduce, kernels.Attr{}, []kernels.View{s}, x)
@@ -179,7 +180,7 @@ func (w *walk) mean() {
 }
 
 func (w *walk) gather() {
-	x := w.any()
+	x := w.pick()
 	n := 1 + w.r.IntN(20)
 	y := w.temp(n, x.Shape[1])
 	w.emit(kernels.Gather, kernels.Attr{}, []kernels.View{y}, x, w.input(kernels.I32, n))
@@ -187,7 +188,7 @@ func (w *walk) gather() {
 }
 
 func (w *walk) transpose() {
-	x := w.any()
+	x := w.pick()
 	n, c := x.Shape[0], x.Shape[1]
 	if n%8 != 0 {
 		return
@@ -199,7 +200,7 @@ func (w *walk) transpose() {
 
 // accumulate adds two products into one F32 gradient, which is an output.
 func (w *walk) accumulate() {
-	x := w.any()
+	x := w.pick()
 	y := w.like(x)
 	g := w.slot(kernels.F32, kernels.Temp, x.Shape[1], x.Shape[1])
 	w.emit(kernels.Fill, kernels.Attr{}, []kernels.View{g})
@@ -211,7 +212,7 @@ func (w *walk) accumulate() {
 
 // attention reads queries, keys and values as columns of one matrix.
 func (w *walk) attention() {
-	x := w.any()
+	x := w.pick()
 	n, c := x.Shape[0], x.Shape[1]
 	if c%24 != 0 {
 		x = w.wide(x)
@@ -221,10 +222,10 @@ func (w *walk) attention() {
 	part := func(i int) kernels.View {
 		return kernels.View{Slot: x.Slot, Offset: i * h * 8, Shape: []int{1, n, h, 8}, Stride: []int{n * c, c, 8, 1}}
 	}
-	documents, first, last := w.slot(kernels.I32, kernels.Temp, 2, 1, n), 0, n
+	documents := w.slot(kernels.I32, kernels.Temp, 2, 1, n) // one: rows 0 to n
 	row := func(i int) kernels.View { return kernels.Dense(documents.Slot, i*n, n) }
-	w.emit(kernels.Fill, kernels.Attr{Alpha: float32(first)}, []kernels.View{row(0)})
-	w.emit(kernels.Fill, kernels.Attr{Alpha: float32(last)}, []kernels.View{row(1)})
+	w.emit(kernels.Fill, kernels.Attr{Alpha: 0}, []kernels.View{row(0)})
+	w.emit(kernels.Fill, kernels.Attr{Alpha: float32(n)}, []kernels.View{row(1)})
 	y := w.temp(n, h*8)
 	w.emit(kernels.Attention, kernels.Attr{Scale: 0.35, Window: 5 * w.r.IntN(2)},
 		[]kernels.View{kernels.Dense(y.Slot, 0, 1, n, h, 8), w.slot(kernels.F32, kernels.Temp, 1, h, n)}, part(0), part(1), part(2), documents)
@@ -241,7 +242,7 @@ func (w *walk) wide(x kernels.View) kernels.View {
 
 // loss is cross entropy over the columns, and its gradient.
 func (w *walk) loss() {
-	x := w.any()
+	x := w.pick()
 	n, c := x.Shape[0], x.Shape[1]
 	targets, loss, lse := w.input(kernels.I32, n), w.slot(kernels.F32, kernels.Temp, n), w.slot(kernels.F32, kernels.Temp, n)
 	at := kernels.Attr{Scale: 1}
@@ -254,7 +255,7 @@ func (w *walk) loss() {
 
 // twice writes one slot, uses it, and writes it again.
 func (w *walk) twice() {
-	x := w.any()
+	x := w.pick()
 	y := w.apply(kernels.Attr{Unary: kernels.Sigmoid}, x)
 	w.add(w.apply(kernels.Attr{Alpha: 2}, y))
 	w.emit(kernels.Unary, kernels.Attr{Unary: kernels.Tanh}, []kernels.View{y}, w.like(x))
@@ -262,7 +263,7 @@ func (w *walk) twice() {
 }
 
 func (w *walk) gluBwd() {
-	gate := w.apply(kernels.Attr{Unary: kernels.Tanh}, w.any())
+	gate := w.apply(kernels.Attr{Unary: kernels.Tanh}, w.pick())
 	up, dy := w.like(gate), w.like(gate)
 	dgate, dup := w.temp(gate.Shape...), w.temp(gate.Shape...)
 	w.emit(kernels.GLUBwd, kernels.Attr{}, []kernels.View{dgate, dup}, gate, up, dy)
@@ -272,7 +273,7 @@ func (w *walk) gluBwd() {
 
 // linear is the loss of a head, with both gradients.
 func (w *walk) linear() {
-	h := w.apply(kernels.Attr{Unary: kernels.Tanh}, w.any())
+	h := w.apply(kernels.Attr{Unary: kernels.Tanh}, w.pick())
 	n, c, v := h.Shape[0], h.Shape[1], 2+w.r.IntN(70)
 	loss, scale := w.slot(kernels.F32, kernels.Temp, n), w.slot(kernels.F32, kernels.Temp, 1)
 	dh, dhead := w.temp(n, c), w.slot(kernels.F32, kernels.Temp, v, c)
@@ -286,7 +287,7 @@ func (w *walk) linear() {
 
 // put writes rows into a copy of a value.
 func (w *walk) put() {
-	x := w.any()
+	x := w.pick()
 	y := w.temp(x.Shape...)
 	w.emit(kernels.Copy, kernels.Attr{}, []kernels.View{y}, x)
 	row := kernels.Dense(x.Slot, 0, 1, x.Shape[1])

@@ -40,7 +40,7 @@ var ops = [kernels.NumOps]func(*call){
 	kernels.Fill:            fill,
 	kernels.Copy:            copyOp,
 	kernels.Unary:           unary,
-	kernels.Binary:          binary2,
+	kernels.Binary:          binaryOp,
 	kernels.Reduce:          reduce,
 	kernels.Gather:          gather,
 	kernels.PutRows:         putRows,

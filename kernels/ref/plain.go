@@ -55,8 +55,8 @@ func unaryOf(a kernels.Attr, x num) num {
 	return exact(0)
 }
 
-// binary2: y = a . b.
-func binary2(c *call) {
+// binaryOp: y = a . b.
+func binaryOp(c *call) {
 	a, b := c.arg("a"), c.arg("b")
 	for i := range a {
 		c.set("y", i, binaryOf(c.Attr.Binary, exact(a[i]), exact(b[i])))
