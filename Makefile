@@ -43,7 +43,7 @@ cross: ## compile for systems that this is not, tests included
 	done
 
 test-all: ## the slow lanes too; writes docs/results/test-all.md
-	./docs/results/test-all.sh
+	./.ci/slow
 
 clean:
 	rm -rf bin graft-demo
