@@ -76,9 +76,8 @@ func lowerRMSNormBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 	n, c := d.Get('N'), d.Get('C')
 	per := max(rowsPerTask(c), blocks(n, 256)) // bounds the scratch by 256 rows
 	parts := blocks(n, per)
-	plusOne := in.Attr.PlusOne
 	s := step{
-		kernel: "rms_norm_bwd", reads: []operand{x, w, rstd, dy}, writes: []operand{dx}, tasks: parts, local: 5 * c,
+		kernel: "rms_norm_bwd", reads: []operand{x, w, rstd, dy}, writes: []operand{dx}, tasks: parts, local: 4 * c,
 	}
 	var part operand
 	if hasSum {
@@ -89,53 +88,58 @@ func lowerRMSNormBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 		s.writes = append(s.writes, part)
 	}
 	s.bind = func(m *memory) task {
-		xa, wa, ra, dya, dxa := m.array(x), m.array(w), m.array(rstd).f, m.array(dy), m.array(dx)
-		var sumA *array
-		var pf []float32
+		r := normBwd{x: m.array(x), w: m.array(w), dy: m.array(dy), dx: m.array(dx), rstd: m.array(rstd).f,
+			n: n, c: c, per: per, plusOne: in.Attr.PlusOne}
 		if hasSum {
-			sumA = m.array(dsum)
+			r.dsum = m.array(dsum)
 		}
 		if hasDW {
-			pf = m.array(part).f
+			r.part = m.array(part).f
 		}
-		return func(t int, local []float32) {
-			wf, xb, gb, g, out := carve(&local, c), carve(&local, c), carve(&local, c), carve(&local, c), carve(&local, c)
-			normWeight(wf, wa, plusOne)
-			var dwp []float32
-			if hasDW {
-				dwp = pf[t*c : (t+1)*c]
-				clear(dwp)
-			}
-			for i := t * per; i < min((t+1)*per, n); i++ {
-				xr, dyr := xa.load(i*c, c, xb), dya.load(i*c, c, gb)
-				rs := ra[i]
-				for k := range dwp {
-					dwp[k] += dyr[k] * xr[k] * rs
-				}
-				for k, v := range dyr {
-					g[k] = v * wf[k]
-				}
-				mean := dot64(g, xr) / float64(c)
-				f := float32(float64(rs) * mean)
-				// dx may be dy or dsum: element k is read before it is written.
-				dst := dxa.dst(i*c, c, out)
-				if hasSum {
-					sr := sumA.load(i*c, c, gb)
-					for k, v := range xr {
-						dst[k] = rs*(g[k]-v*rs*f) + sr[k]
-					}
-				} else {
-					for k, v := range xr {
-						dst[k] = rs * (g[k] - v*rs*f)
-					}
-				}
-				dxa.store(i*c, dst)
-			}
-		}
+		return r.rows
 	}
 	b.add(s)
 	if hasDW {
 		b.sumParts("rms_norm_bwd_dw", part, dw, in.Attr.Beta)
+	}
+}
+
+// normBwd is the gradient of RMSNorm bound to memory.
+type normBwd struct {
+	x, w, dy, dx, dsum *array    // (N, C), w (C); dsum may be nil
+	rstd, part         []float32 // (N), (parts, C) or nil
+	n, c, per          int
+	plusOne            bool
+}
+
+// rows is the task of block t of the rows.
+func (r *normBwd) rows(t int, local []float32) {
+	c := r.c
+	wf, xb, gb, g := carve(&local, c), carve(&local, c), carve(&local, c), carve(&local, c)
+	normWeight(wf, r.w, r.plusOne)
+	var dw []float32
+	if r.part != nil {
+		dw = r.part[t*c : (t+1)*c]
+		clear(dw)
+	}
+	for i := t * r.per; i < min((t+1)*r.per, r.n); i++ {
+		x, dy := r.x.load(i*c, c, xb), r.dy.load(i*c, c, gb)
+		rs := r.rstd[i]
+		for k := range dw {
+			dw[k] += dy[k] * x[k] * rs
+		}
+		for k, v := range dy {
+			g[k] = v * wf[k]
+		}
+		f := float32(float64(rs) * dot64(g, x) / float64(c))
+		// dx may be dy or dsum: both are read before it is written.
+		for k, v := range x {
+			g[k] = rs * (g[k] - v*rs*f)
+		}
+		if r.dsum != nil {
+			addTo(g, r.dsum.load(i*c, c, gb))
+		}
+		r.dx.store(i*c, g)
 	}
 }
 
