@@ -55,14 +55,14 @@ func (e usageError) Unwrap() error { return e.err }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // run runs one command line and returns the exit code.
-func run(args []string, a *app) (code int) {
+func run(args []string, a *app) int { return execute(a, newRoot(a), args) }
+
+func execute(a *app, root *cobra.Command, args []string) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
-			fmt.Fprintf(a.console.w, "graft: internal error: %s\n", oneLine(fmt.Sprint(p)+panicSite()))
-			code = exitFailure
+			code = a.finish(fmt.Errorf("internal error: %v%s", p, panicSite()))
 		}
 	}()
-	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -71,10 +71,20 @@ func run(args []string, a *app) (code int) {
 	if e := a.out.Flush(); e != nil && err == nil {
 		err = fmt.Errorf("writing results: %w", e)
 	}
+	return a.finish(err)
+}
+
+// finish says in one line why a verb failed, and returns the exit code.
+func (a *app) finish(err error) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(a.console.w, "graft: %s\n", oneLine(err.Error()))
+	a.console.end()
+	text := err.Error()
+	if code := exitCode(err); code == exitInterrupted && !errors.Is(err, elo.ErrInterrupted) {
+		text = "interrupted" // what was cancelled where is of no use
+	}
+	fmt.Fprintf(a.console.w, "graft: %s\n", oneLine(text))
 	return exitCode(err)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,10 +16,23 @@ func newRun(a *app) *cobra.Command {
 		Use:   "run FILE.yaml [--set key=value]",
 		Short: "Do all of a recipe: both stages, or a method to compare with",
 		Long: `Do all that a recipe asks for: pretrain, reassemble and align one after another,
-or one of the methods to compare with. The keys of the file are those of the flags
-of graft pretrain, with underscores, and base_model, output_dir, datasets, eval,
-pretrain and align. --set changes one: --set pretrain.learning_rate=1e-4,
---set datasets.0.path=texts. Paths are relative to the working directory.
+or one of the methods to compare with. A recipe is a YAML file:
+
+  base_model: models/base
+  output_dir: out
+  datasets:
+    - {path: ko.jsonl, lang: ko}
+    - {path: en.txt, lang: en, role: source}
+  eval: [{path: held.txt, lang: ko}]
+  pretrain: {learning_rate: 1e-4}
+  align: {learning_rate: 5e-6}
+
+Paths are relative to the working directory. A dataset also has field (of JSON
+objects, by default text), text (paragraph, line or file: what a document of a .txt
+file is) and weight. --set changes a key: --set pretrain.learning_rate=1e-5,
+--set datasets.0.path=texts. All other keys, with their defaults:
+
+` + strings.TrimSuffix(recipeHelp(), "\n") + `
 
 The resolved recipe and the realised tokens and bytes of each corpus are written
 into the output as graft.json. An interrupt finishes the step and saves the run in
@@ -61,4 +75,26 @@ func readRecipe(path string, set []string) (elo.Recipe, error) {
 		}
 	}
 	return r, nil
+}
+
+// recipeHelp lists the keys that a recipe has beside paths and corpora.
+func recipeHelp() string {
+	r := elo.Defaults()
+	var b strings.Builder
+	for _, k := range recipeKeys {
+		key, ofStage := strings.CutPrefix(k.key, "stage.")
+		name := key
+		if ofStage {
+			name, key = "  "+key, "pretrain."+key
+		}
+		if k.key == "stage.learning_rate" {
+			b.WriteString("  pretrain, align\n")
+		}
+		v, err := r.Get(key)
+		if err != nil {
+			continue // a test holds the table against the recipe
+		}
+		fmt.Fprintf(&b, "  %-40s %s\n", fmt.Sprintf("%s: %v", name, v), strings.ReplaceAll(k.usage, "`", ""))
+	}
+	return b.String()
 }
