@@ -118,7 +118,7 @@ func (c *corpora) stream(r *Recipe) (*data.Stream, error) {
 func (c *corpora) evaluate(run func(s *data.Stream, add func(b *data.Batch, losses []float32)) error) ([]eval.Scores, error) {
 	var all []eval.Scores
 	for _, corpus := range c.eval {
-		s, err := data.NewStream([]data.Part{{Corpus: corpus}}, data.Options{SeqLen: c.seq, InOrder: true, Pad: c.pad})
+		s, err := data.NewStream([]data.Part{{Corpus: corpus}}, data.Options{SeqLen: c.seq, InOrder: true, Whole: true, Pad: c.pad})
 		if err != nil {
 			return nil, err
 		}

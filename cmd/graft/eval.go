@@ -126,7 +126,7 @@ func (o *evalOptions) load(ctx context.Context, ck *model.Checkpoint, tok *token
 }
 
 func (o *evalOptions) score(ctx context.Context, a *app, m *eval.Model, c *data.Corpus, seq int) error {
-	s, err := data.NewStream([]data.Part{{Corpus: c}}, data.Options{SeqLen: seq, InOrder: true})
+	s, err := data.NewStream([]data.Part{{Corpus: c}}, data.Options{SeqLen: seq, InOrder: true, Whole: true})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ type Cursor struct {
 	SeqLen  int        `json:"seq_len"`
 	Unit    Unit       `json:"mix_unit"`
 	InOrder bool       `json:"in_order,omitempty"`
+	Whole   bool       `json:"whole,omitempty"`
 	Row     int64      `json:"row"` // rows given
 	Corpora []Progress `json:"corpora"`
 }
@@ -29,7 +30,7 @@ const cursorVersion = 1
 
 // Cursor returns the current place. The first call hashes the corpora.
 func (s *Stream) Cursor() Cursor {
-	c := Cursor{Version: cursorVersion, Seed: s.opt.Seed, SeqLen: s.opt.SeqLen, Unit: s.opt.Unit, InOrder: s.opt.InOrder, Row: s.row}
+	c := Cursor{Version: cursorVersion, Seed: s.opt.Seed, SeqLen: s.opt.SeqLen, Unit: s.opt.Unit, InOrder: s.opt.InOrder, Whole: s.opt.Whole, Row: s.row}
 	for i := range s.feeds {
 		f := &s.feeds[i]
 		c.Corpora = append(c.Corpora, Progress{f.corpus.path, f.corpus.Fingerprint(), f.weight, f.target, f.Position})
@@ -69,6 +70,8 @@ func (s *Stream) fits(c Cursor) error {
 		return differ("mix unit", o.Unit, c.Unit)
 	case c.InOrder != o.InOrder:
 		return differ("in order", o.InOrder, c.InOrder)
+	case c.Whole != o.Whole:
+		return differ("whole documents", o.Whole, c.Whole)
 	case len(c.Corpora) != len(s.feeds):
 		return differ("corpora", len(s.feeds), len(c.Corpora))
 	case c.Row < 0 || c.Row > s.rows:
@@ -95,7 +98,7 @@ func (s *Stream) fits(c Cursor) error {
 		}
 		tokens += p.Tokens
 	}
-	if most := c.Row * int64(o.SeqLen); tokens > most || tokens < most && c.Row < s.rows {
+	if most := c.Row * int64(o.SeqLen); tokens > most || tokens < most && c.Row < s.rows && !o.Whole {
 		return fmt.Errorf("tokens: expected %d in %d rows, found %d", most, c.Row, tokens)
 	}
 	return nil

@@ -31,6 +31,7 @@ func TestResume(t *testing.T) {
 		{SeqLen: 7, Seed: 7, Epochs: 2},
 		{SeqLen: 32, Seed: 8, Tokens: 30_000},
 		{SeqLen: 32, InOrder: true},
+		{SeqLen: 32, InOrder: true, Whole: true},
 	} {
 		whole := mixed(t, o)
 		want := read(t, whole, 3)
@@ -131,6 +132,7 @@ func TestSeekRefuses(t *testing.T) {
 		{"length", "sequence length", func(c *Cursor) { c.SeqLen = 17 }},
 		{"unit", "mix unit", func(c *Cursor) { c.Unit = Bytes }},
 		{"order", "in order", func(c *Cursor) { c.InOrder = true }},
+		{"whole", "whole documents", func(c *Cursor) { c.Whole = true }},
 		{"corpora", "corpora", func(c *Cursor) { c.Corpora = c.Corpora[:1] }},
 		{"tokens of a corpus", "fingerprint", func(c *Cursor) { c.Corpora[1].Fingerprint = "0" }},
 		{"weight", "weight", func(c *Cursor) { c.Corpora[1].Weight = 0.5 }},

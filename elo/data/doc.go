@@ -23,7 +23,9 @@
 // token is the first of the next piece, so no pair of neighbouring tokens is
 // lost, and the last token of a document, which has no successor, takes no
 // position. Every row is full but the last of a stream, whose rest is padding:
-// a document of its own with targets of -1.
+// a document of its own with targets of -1. For evaluation, [Options].Whole
+// keeps documents in one piece where they fit into a row, at the price of
+// padding.
 //
 // # Resuming
 //

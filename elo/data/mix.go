@@ -174,6 +174,11 @@ func (f *feed) skip(shuffle bool, seed uint64, part int) {
 	}
 }
 
+// left is how many targets the current document still has.
+func (f *feed) left() int {
+	return int(f.corpus.docs[f.order[f.Document]].tokens) - 1 - f.Offset
+}
+
 // take moves on by at most room targets of one document. It returns the
 // document, the offset of the first target's input and the count.
 func (f *feed) take(room int) (index, from, n int, bytes int64, done bool) {

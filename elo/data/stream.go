@@ -22,7 +22,12 @@ type Options struct {
 	// InOrder leaves the documents in the order of their corpus, as evaluation
 	// wants them.
 	InOrder bool
-	Pad     int32 // id of padding positions
+	// Whole cuts no document that fits into a row: a row that has no room for
+	// the next one ends in padding. What a model makes of a document then does
+	// not depend on its neighbours, as evaluation wants it. It goes with Epochs,
+	// not with Tokens.
+	Whole bool
+	Pad   int32 // id of padding positions
 }
 
 // Stream is an endless-looking but finite sequence of rows made of documents
@@ -56,6 +61,9 @@ func NewStream(parts []Part, o Options) (*Stream, error) {
 	}
 	if o.SeqLen < 1 || o.SeqLen > math.MaxInt32 || o.Epochs < 0 || o.Tokens < 0 || o.Pad < 0 {
 		return nil, fmt.Errorf("data: stream: expected positive sizes, found sequence length %d, epochs %d, tokens %d, padding id %d", o.SeqLen, o.Epochs, o.Tokens, o.Pad)
+	}
+	if o.Whole && o.Tokens > 0 {
+		return nil, fmt.Errorf("data: stream: expected an end after epochs for whole documents, found one after %d tokens", o.Tokens)
 	}
 	parts, err := weights(parts, o.Unit)
 	if err != nil {
@@ -182,6 +190,9 @@ func (s *Stream) fill(b *Batch, r int) bool {
 	for t < s.opt.SeqLen && !s.over() {
 		i := s.pick()
 		f := &s.feeds[i]
+		if s.opt.Whole && t > 0 && f.left() > s.opt.SeqLen-t {
+			break
+		}
 		doc, from, n, bytes, done := f.take(s.opt.SeqLen - t)
 		if b != nil {
 			b.piece(r, t, f.corpus.IDs(doc)[from:from+n+1], f.lang, doc, bytes)

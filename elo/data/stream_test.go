@@ -92,6 +92,27 @@ func mixed(t testing.TB, o Options) *Stream {
 		Part{Corpus: corpus(t, "es", bosEOS, numbered("es", 200, 40)...), Target: true})
 }
 
+// TestWhole: a document is cut only when it is longer than a row, and then into
+// as few pieces as can be, so its pieces are the same whatever lies around it.
+func TestWhole(t *testing.T) {
+	c := corpus(t, "es", bosEOS, "ab", "c", "defgh", "i", "jk", "l") // 3, 2, 6, 2, 3 and 2 targets
+	s := stream(t, Options{SeqLen: 4, InOrder: true, Whole: true}, Part{Corpus: c})
+	b := s.NewBatch(6)
+	if err := s.Next(b); err != nil {
+		t.Fatal(err)
+	}
+	want := []int32{0, 0, 0, -1, 1, 1, -1, -1, 2, 2, 2, 2, 2, 2, 3, 3, 4, 4, 4, -1, 5, 5, -1, -1}
+	if !slices.Equal(b.Index, want) || s.Rows() != 6 {
+		t.Errorf("got documents %v in %d rows, want %v in 6", b.Index, s.Rows(), want)
+	}
+	if b.NumTargets != c.Pairs() {
+		t.Errorf("got %d targets, want %d", b.NumTargets, c.Pairs())
+	}
+	if _, err := NewStream([]Part{{Corpus: c}}, Options{SeqLen: 4, Whole: true, Tokens: 9}); err == nil {
+		t.Error("whole documents up to a number of tokens: got no error")
+	}
+}
+
 func TestPackByHand(t *testing.T) {
 	c := corpus(t, "es", bosEOS, "ab", "c", "defgh") // 1 a b 2 | 1 c 2 | 1 d e f g h 2
 	id := func(s string) (ids []int32) {

@@ -8,8 +8,10 @@
 //	fmt.Println(s.BitsPerByte())
 //
 // A text longer than the sequence length is scored in pieces that do not see
-// each other, so the figures depend on that length a little. The package reads
-// no files and tokenises nothing: package data does.
+// each other, so the figures depend on that length a little. The stream should
+// keep shorter ones whole ([data.Options]), else their scores depend on their
+// neighbours. The package reads no files and tokenises nothing: package data
+// does.
 package eval
 
 import (
