@@ -288,7 +288,7 @@ func TestNotFinite(t *testing.T) {
 	e := env(t, "cpu:2")
 	r := b.recipe("out")
 	r.Pretrain.LearningRate, r.Pretrain.MaxGradNorm = 1e3, 0
-	r.Pretrain.Scheduler = "constant"
+	r.Pretrain.Scheduler, r.Pretrain.WeightDecay = "constant", 900 // weights grow by a factor a step until they overflow
 	err := elo.Pretrain(t.Context(), e, r)
 	if !errors.Is(err, train.ErrNotFinite) || !strings.Contains(err.Error(), "out.resume") {
 		t.Fatalf("got %v, want a non-finite loss and the state's directory", err)
