@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"graft/elo/data"
@@ -65,6 +63,12 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, ck.Close()) }()
+	if err := checkState(env, r.OutputDir, from); err != nil {
+		return err
+	}
+	if err := checkSpace(env, &r, ck, verb, from); err != nil {
+		return err
+	}
 	start := time.Now()
 	c, err := loadCorpora(ctx, env, &r, ck)
 	if err != nil {
@@ -87,42 +91,6 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 		return err
 	}
 	return removeState(stateDir(r.OutputDir))
-}
-
-// preflight refuses an output that could not be written after hours of work.
-// Force replaces models only, and never the one that is read.
-func preflight(output, base string, force bool) error {
-	entries, err := os.ReadDir(output)
-	isModel := func(e os.DirEntry) bool { return e.Name() == "config.json" }
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-	case err != nil:
-		return fmt.Errorf("elo: output %s: %w", output, err)
-	case len(entries) > 0 && !force:
-		return fmt.Errorf("elo: output %s: %w: choose another name, or force to replace it", output, os.ErrExist)
-	case len(entries) > 0 && sameDir(output, base):
-		return fmt.Errorf("elo: output %s is the base model: choose another name", output)
-	case len(entries) > 0 && !slices.ContainsFunc(entries, isModel):
-		return fmt.Errorf("elo: output %s has no config.json, so it is not a model and is not replaced: %w", output, os.ErrExist)
-	}
-	parent := filepath.Dir(filepath.Clean(output))
-	if err := os.MkdirAll(parent, 0o777); err != nil {
-		return fmt.Errorf("elo: output %s: %w", output, err)
-	}
-	probe, err := os.MkdirTemp(parent, ".graft-probe-*")
-	if err != nil {
-		return fmt.Errorf("elo: output %s: cannot write there: %w", output, err)
-	}
-	return os.Remove(probe)
-}
-
-func sameDir(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
 }
 
 // pipeline is a verb at work.
