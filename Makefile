@@ -27,8 +27,8 @@ lint: ## gofmt, vet, the repository's own rules; golangci-lint where it is insta
 	$(GO) test -count=1 ./internal/house
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
 
-bench: ## benchmarks of operations, tokenizer and formats
-	$(GO) test -run '^$$' -bench . -benchmem ./kernels/cpu ./kernels/vulkan ./model/... ./elo/data
+bench: ## benchmarks; figures count side by side in one run only
+	$(GO) test -run '^$$' -bench . -benchmem ./bench ./kernels/cpu ./kernels/vulkan ./model/... ./elo/data
 
 generate: ## rebuild what is generated and show what changed; needs glslang-tools, spirv-tools, $$GRAFT_DATA
 	$(GO) generate ./...
