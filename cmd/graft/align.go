@@ -30,7 +30,7 @@ it to the same bits.`,
 		},
 	}
 	outputFlag(cmd, &o.recipe.OutputDir)
-	dataFlags(cmd.Flags(), &o.recipe)
+	dataFlags(cmd.Flags(), &o.recipe, &o.text)
 	recipeFlags(cmd.Flags(), &o.recipe, "align", "method", "layers", "align_share")
 	trainFlags(cmd, &o)
 	return cmd

@@ -17,7 +17,7 @@ import (
 type evalOptions struct {
 	model       string
 	files       []string
-	field, text string
+	text        textOptions
 	sequenceLen int
 	batch       int
 	device      string
@@ -46,18 +46,15 @@ than a sequence is scored in pieces that do not see each other.`,
 	f := cmd.Flags()
 	f.IntVar(&o.sequenceLen, "sequence-len", 2048, "`tokens` of a sequence, capped by the model's positions")
 	f.IntVar(&o.batch, "micro-batch-size", 1, "`sequences` that go through the model at once")
-	f.StringVar(&o.field, "field", "", "`name` of the field of JSON objects that holds the text; by default text")
-	f.StringVar(&o.text, "text", "", "what a document of a .txt file is, a `unit`: paragraph (the default), line or file")
+	textFlags(f, &o.text)
 	deviceFlag(f, &o.device)
 	f.BoolVar(&o.json, "json", false, "print JSON: an object for each file, with every document")
 	return cmd
 }
 
 func (o *evalOptions) check() error {
-	switch data.TextUnit(o.text) {
-	case "", data.Paragraph, data.Line, data.File:
-	default:
-		return usagef("eval: --text: found %q, want %s, %s or %s", o.text, data.Paragraph, data.Line, data.File)
+	if err := o.text.check("eval"); err != nil {
+		return err
 	}
 	if o.sequenceLen < 2 {
 		return usagef("eval: --sequence-len: found %d, want 2 or more", o.sequenceLen)
@@ -115,7 +112,7 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 func (o *evalOptions) load(ctx context.Context, ck *model.Checkpoint, tok *tokenizer.Tokenizer, policy data.Policy, file string) (*data.Corpus, error) {
 	d := parseCorpus(file)
 	c, err := data.Load(ctx, d.Path, d.Lang, tok, data.LoadOptions{
-		Read: data.ReadOptions{Field: o.field, Text: data.TextUnit(o.text)}, Policy: policy})
+		Read: data.ReadOptions{Field: o.text.field, Text: data.TextUnit(o.text.text)}, Policy: policy})
 	if err != nil {
 		return nil, err
 	}

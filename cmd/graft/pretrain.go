@@ -29,7 +29,7 @@ it to the same bits.`,
 		},
 	}
 	outputFlag(cmd, &o.recipe.OutputDir)
-	dataFlags(cmd.Flags(), &o.recipe)
+	dataFlags(cmd.Flags(), &o.recipe, &o.text)
 	recipeFlags(cmd.Flags(), &o.recipe, "pretrain", "method")
 	trainFlags(cmd, &o)
 	return cmd

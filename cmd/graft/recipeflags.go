@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"graft/elo"
+	"graft/elo/data"
 )
 
 // recipeKeys describes the keys of a recipe that are flags, in the order of the
@@ -137,9 +138,36 @@ func isLanguage(s string) bool {
 	return true
 }
 
+// textOptions say how files become documents, for all corpora of a command line.
+type textOptions struct{ field, text string }
+
+// textFlags adds --field and --text.
+func textFlags(fs *pflag.FlagSet, o *textOptions) {
+	fs.StringVar(&o.field, "field", "", "`name` of the field of JSON objects that holds the text; by default text")
+	fs.StringVar(&o.text, "text", "", "what a document of a .txt file is, a `unit`: paragraph (the default), line or file")
+}
+
+func (o textOptions) check(verb string) error {
+	switch data.TextUnit(o.text) {
+	case "", data.Paragraph, data.Line, data.File:
+		return nil
+	}
+	return usagef("%s: --text: found %q, want %s, %s or %s", verb, o.text, data.Paragraph, data.Line, data.File)
+}
+
+// apply sets the options of all corpora of a recipe.
+func (o textOptions) apply(r *elo.Recipe) {
+	for _, list := range [][]elo.Dataset{r.Datasets, r.Eval} {
+		for i := range list {
+			list[i].Field, list[i].Text = o.field, o.text
+		}
+	}
+}
+
 // dataFlags adds the corpora of a training verb.
-func dataFlags(fs *pflag.FlagSet, r *elo.Recipe) {
+func dataFlags(fs *pflag.FlagSet, r *elo.Recipe, o *textOptions) {
 	fs.Var(corpusFlag{&r.Datasets, ""}, "data", "corpus in the target language: a file or a directory of .txt, .jsonl, .json, also .gz and .zst; may be repeated")
 	fs.Var(corpusFlag{&r.Datasets, "source"}, "source-data", "corpus in a language that the model knows, a tenth of the mix; may be repeated")
 	fs.Var(corpusFlag{&r.Eval, ""}, "eval", "held-out corpus to evaluate on; may be repeated")
+	textFlags(fs, o)
 }

@@ -15,6 +15,7 @@ import (
 // trainOptions are what the verbs that train have in common.
 type trainOptions struct {
 	recipe elo.Recipe
+	text   textOptions // of the corpora that flags name
 	// given reports whether the command line says what to train; else --resume
 	// alone does.
 	given         bool
@@ -135,6 +136,10 @@ func (o *trainOptions) checkUsage(cmd *cobra.Command) error {
 	if err := needOutput(cmd.Name(), o.recipe.OutputDir); err != nil {
 		return err
 	}
+	if err := o.text.check(cmd.Name()); err != nil {
+		return err
+	}
+	o.text.apply(&o.recipe)
 	if len(o.recipe.Datasets) == 0 {
 		return usagef("%s: --data is missing: a corpus to train on", cmd.Name())
 	}

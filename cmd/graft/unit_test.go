@@ -56,16 +56,19 @@ func TestRecipeFlags(t *testing.T) {
 	r := elo.Defaults()
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
 	recipeFlags(fs, &r, "align", "method")
-	dataFlags(fs, &r)
+	var text textOptions
+	dataFlags(fs, &r, &text)
 	err := fs.Parse([]string{"--learning-rate=1e-3", "--gradient-checkpointing", "--max-tokens", "1e6", "--layers", "-1",
-		"--data", "a.txt:ko", "--source-data", "b.txt:en", "--data", "c.txt", "--eval", "d.txt:ko"})
+		"--data", "a.txt:ko", "--source-data", "b.txt:en", "--data", "c.txt", "--eval", "d.txt:ko", "--field", "ko", "--text=line"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	text.apply(&r)
 	want := elo.Defaults()
 	want.Align.LearningRate, want.GradientCheckpointing, want.MaxTokens, want.Layers = 1e-3, true, 1e6, "-1"
-	want.Datasets = []elo.Dataset{{Path: "a.txt", Lang: "ko"}, {Path: "b.txt", Lang: "en", Role: "source"}, {Path: "c.txt"}}
-	want.Eval = []elo.Dataset{{Path: "d.txt", Lang: "ko"}}
+	want.Datasets = []elo.Dataset{
+		{Path: "a.txt", Lang: "ko", Field: "ko", Text: "line"}, {Path: "b.txt", Lang: "en", Role: "source", Field: "ko", Text: "line"}, {Path: "c.txt", Field: "ko", Text: "line"}}
+	want.Eval = []elo.Dataset{{Path: "d.txt", Lang: "ko", Field: "ko", Text: "line"}}
 	if key := r.Differs(&want); key != "" {
 		t.Errorf("%s: got\n%+v\nwant\n%+v", key, r, want)
 	}
