@@ -34,18 +34,14 @@ func ReadRecipe(path string) (Recipe, error) {
 }
 
 func readRecipeFile(path string) ([]byte, error) {
-	info, err := os.Stat(path) // before opening: a named pipe would block
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, errors.New("is a directory, want a YAML file")
-	}
-	f, err := os.Open(path)
+	f, err := os.Open(path) // may be a pipe, as shells make of <(command)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, errors.New("is a directory, want a YAML file")
+	}
 	doc, err := io.ReadAll(io.LimitReader(f, maxRecipe+1))
 	if err == nil && len(doc) > maxRecipe {
 		err = fmt.Errorf("is above the limit of %d bytes for a recipe", maxRecipe)

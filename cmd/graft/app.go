@@ -137,22 +137,54 @@ the whole briefly. Models are Hugging Face directories, in and out.`,
 		Args:          cobra.ArbitraryArgs, // its own message for an unknown verb has several lines
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				return usagef("unknown command %q: did you mean %s?", args[0], strings.Join(near, " or "))
-			}
-			return usagef("unknown command %q: `graft help` lists them", args[0])
-		},
+	}
+	showVersion := root.Flags().Bool("version", false, "print what this program was built from")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 0:
+			return unknownCommand(cmd, args[0])
+		case *showVersion:
+			return runVersion(a, versionOptions{})
+		}
+		return cmd.Help()
 	}
 	cobra.EnableCommandSorting = false // they stand in the order of use
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%s: %w", cmd.Name(), err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if !cmd.HasParent() {
+			return usageError{err}
+		}
+		return usagef("%s: %w", cmd.Name(), err)
+	})
 	root.AddCommand(verbs(a)...)
+	root.SetHelpCommand(newHelp(root))
 	return root
+}
+
+// newHelp replaces cobra's, which takes an unknown verb for success.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [VERB]", Short: "Explain a verb",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil {
+				return usageError{err}
+			}
+			if len(rest) > 0 {
+				return unknownCommand(root, rest[0])
+			}
+			cmd.InitDefaultHelpFlag() // else it is missing in what help prints
+			return cmd.Help()
+		},
+	}
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		return usagef("unknown command %q: did you mean %s?", name, strings.Join(near, " or "))
+	}
+	return usagef("unknown command %q: `graft help` lists them", name)
 }
 
 // verbs lists the verbs in the order of a run.
