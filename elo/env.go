@@ -1,7 +1,9 @@
 package elo
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"graft/elo/eval"
@@ -9,7 +11,8 @@ import (
 )
 
 // ErrInterrupted is wrapped when a run stopped because it was asked to. The
-// error is an *Interrupted, which names the saved state.
+// error is an *Interrupted, which names the saved state, unless there was nothing
+// to save yet.
 var ErrInterrupted = errors.New("interrupted")
 
 // Interrupted tells where a stopped run was saved.
@@ -27,7 +30,8 @@ type Env struct {
 	Backend kernels.Backend
 	Report  Reporter // nil is silence
 	// Interrupt, when closed, lets the current step finish, saves the state and
-	// ends the run with ErrInterrupted. nil never does.
+	// ends the run with ErrInterrupted; before the first step there is nothing to
+	// save. nil never does.
 	Interrupt <-chan struct{}
 	// Force replaces an existing output directory once the new one is complete.
 	Force bool
@@ -125,4 +129,23 @@ func (e *Env) interrupted() bool {
 	default:
 		return false
 	}
+}
+
+// beforeTraining runs what comes before the first step, where an interrupt ends
+// the run at once: there is nothing to save yet.
+func (e *Env) beforeTraining(ctx context.Context, fn func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-e.Interrupt:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := fn(ctx)
+	if err != nil && e.interrupted() && errors.Is(err, context.Canceled) {
+		return fmt.Errorf("elo: %w before the first step: there was nothing to save", ErrInterrupted)
+	}
+	return err
 }

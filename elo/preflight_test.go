@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"graft/elo/data"
 	"graft/elo/demo"
 	"graft/kernels"
 	_ "graft/kernels/cpu"
@@ -32,6 +33,23 @@ func weights(t *testing.T, dir string) (n int64) {
 	return n
 }
 
+// stopper interrupts a run in its first step.
+type stopper struct {
+	silent
+	interrupt chan struct{}
+}
+
+func (s stopper) Step(r StepReport) {
+	if r.Step == 1 {
+		close(s.interrupt)
+	}
+}
+
+func stopAtFirstStep(be kernels.Backend) *Env {
+	s := stopper{interrupt: make(chan struct{})}
+	return &Env{Backend: be, Report: s, Interrupt: s.interrupt}
+}
+
 // TestSpace compares what a run is said to write with what it writes.
 func TestSpace(t *testing.T) {
 	dir := t.TempDir()
@@ -48,8 +66,6 @@ func TestSpace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer be.Close()
-	stop := make(chan struct{})
-	close(stop)
 	for _, c := range []struct{ verb, method string }{
 		{verbPretrain, MethodELO}, {verbAlign, MethodELO}, {verbRun, MethodELO}, {verbRun, MethodFull}, {verbRun, MethodInPlace},
 	} {
@@ -78,7 +94,7 @@ func TestSpace(t *testing.T) {
 			if c.verb == verbRun && c.method != MethodFull {
 				return // the first stage that can be interrupted is not the largest
 			}
-			if err := begin(context.Background(), &Env{Backend: be, Interrupt: stop}, r, c.verb, nil); !errors.Is(err, ErrInterrupted) {
+			if err := begin(context.Background(), stopAtFirstStep(be), r, c.verb, nil); !errors.Is(err, ErrInterrupted) {
 				t.Fatalf("got %v, want an interrupt", err)
 			}
 			if got := weights(t, filepath.Dir(r.OutputDir)); got < state || got > state+2_000 {
@@ -114,5 +130,27 @@ func TestRoomFor(t *testing.T) {
 				t.Errorf("got %q and %q, want %q and %q", warning, got, c.warning, c.err)
 			}
 		})
+	}
+}
+
+// TestInterruptBefore interrupts a run that still reads its corpora.
+func TestInterruptBefore(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "en.txt")
+	if err := os.WriteFile(text, []byte("Once upon a time."), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	env := &Env{Interrupt: stop}
+	err := env.beforeTraining(t.Context(), func(ctx context.Context) error {
+		close(stop)
+		<-ctx.Done()
+		_, err := data.Load(ctx, text, "en", nil, data.LoadOptions{})
+		return err
+	})
+	if !errors.Is(err, ErrInterrupted) || err.Error() != "elo: interrupted before the first step: there was nothing to save" {
+		t.Errorf("got %v, want an interrupt that saved nothing", err)
+	}
+	if err := env.beforeTraining(t.Context(), func(context.Context) error { return fs.ErrInvalid }); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("got %v, want %v", err, fs.ErrInvalid)
 	}
 }

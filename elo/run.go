@@ -70,7 +70,11 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 		return err
 	}
 	start := time.Now()
-	c, err := loadCorpora(ctx, env, &r, ck)
+	var c *corpora
+	err = env.beforeTraining(ctx, func(ctx context.Context) error {
+		c, err = loadCorpora(ctx, env, &r, ck)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -259,7 +263,7 @@ func (p *pipeline) reportScores(when string, scores []eval.Scores) {
 // run is the whole of a method.
 func (p *pipeline) run(ctx context.Context) error {
 	if p.from == nil {
-		if err := p.evaluateBase(ctx); err != nil {
+		if err := p.env.beforeTraining(ctx, p.evaluateBase); err != nil {
 			return err
 		}
 	}
