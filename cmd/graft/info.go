@@ -85,6 +85,7 @@ type tokenizerInfo struct {
 
 type trainInfo struct {
 	Device      string      `json:"device"`
+	Memory      int64       `json:"device_memory_bytes,omitempty"`
 	SequenceLen int         `json:"sequence_len"`
 	MicroBatch  int         `json:"micro_batch_size"`
 	Chosen      []int       `json:"layers"`
@@ -209,7 +210,7 @@ func estimate(be kernels.Backend, ck *model.Checkpoint, r elo.Recipe) (trainInfo
 		return trainInfo{}, err
 	}
 	caps := be.Caps()
-	t := trainInfo{Device: caps.Name, SequenceLen: elo.SequenceLen(r.SequenceLen, ck.Config), MicroBatch: r.MicroBatchSize, Chosen: chosen}
+	t := trainInfo{Device: caps.Name, Memory: caps.Memory, SequenceLen: elo.SequenceLen(r.SequenceLen, ck.Config), MicroBatch: r.MicroBatchSize, Chosen: chosen}
 	list, err := elo.Estimates(be, ck, r)
 	if err != nil {
 		return trainInfo{}, err
@@ -247,6 +248,15 @@ func (in *info) print(a *app) error {
 	if in.Record != nil {
 		line("record", "%s model, base %s with %d layers", in.Record.Kind, in.Record.Base, in.Record.Depth)
 	}
+	in.layerLines(line)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return in.Train.print(a)
+}
+
+// layerLines describes layers that are alike on one line.
+func (in *info) layerLines(line func(name, format string, args ...any)) {
 	for i := 0; i < len(in.Layers); {
 		l, n := in.Layers[i], 1
 		for i+n < len(in.Layers) && in.Layers[i+n].Params == l.Params && slices.Equal(in.Layers[i+n].DTypes, l.DTypes) {
@@ -260,10 +270,6 @@ func (in *info) print(a *app) error {
 		line(name, "%s, %s parameters%s, %s", prefix, countText(float64(l.Params)), each, strings.Join(l.DTypes, " "))
 		i += n
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return in.Train.print(a)
 }
 
 // stageTitles say what a stage trains.
@@ -277,7 +283,11 @@ func (t *trainInfo) print(a *app) error {
 	for _, l := range t.Chosen {
 		prefixes = append(prefixes, layerPrefix(l))
 	}
-	fmt.Fprintf(a.out, "\nTraining %s on %s, micro-batches of %d x %d tokens:\n", strings.Join(prefixes, " "), t.Device, t.MicroBatch, t.SequenceLen)
+	device := t.Device
+	if t.Memory > 0 {
+		device += " with " + sizeText(t.Memory)
+	}
+	fmt.Fprintf(a.out, "\nTraining %s on %s, micro-batches of %d x %d tokens:\n", strings.Join(prefixes, " "), device, t.MicroBatch, t.SequenceLen)
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tparameters\ttrained\tFLOP/token\tmemory\tweights\tgradients\tmoments\tactivations\t")
 	for _, s := range t.Stages {
