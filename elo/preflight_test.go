@@ -133,6 +133,16 @@ func TestRoomFor(t *testing.T) {
 	}
 }
 
+// letters is a tokenizer whose tokens are bytes.
+type letters struct{}
+
+func (letters) AppendIDs(dst []int32, text string, _ bool) ([]int32, error) {
+	for _, b := range []byte(text) {
+		dst = append(dst, int32(b))
+	}
+	return dst, nil
+}
+
 // TestInterruptBefore interrupts a run that still reads its corpora.
 func TestInterruptBefore(t *testing.T) {
 	text := filepath.Join(t.TempDir(), "en.txt")
@@ -144,7 +154,7 @@ func TestInterruptBefore(t *testing.T) {
 	err := env.beforeTraining(t.Context(), func(ctx context.Context) error {
 		close(stop)
 		<-ctx.Done()
-		_, err := data.Load(ctx, text, "en", nil, data.LoadOptions{})
+		_, err := data.Load(ctx, text, "en", letters{}, data.LoadOptions{})
 		return err
 	})
 	if !errors.Is(err, ErrInterrupted) || err.Error() != "elo: interrupted before the first step: there was nothing to save" {
