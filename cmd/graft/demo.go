@@ -27,8 +27,8 @@ type demoOptions struct {
 	json   bool
 }
 
-// How the demonstration trains. The rates were tried on this base: full training
-// and alignment have the same number of trials behind them.
+// How the demonstration trains. Each method had the same four trials of its
+// learning rate; docs/LOG.md has them.
 const (
 	demoTokens     = 80_000 // minutes of two cores, full training included
 	demoLeast      = 4_000  // fewer leave no step for alignment
