@@ -31,7 +31,8 @@ func newDevices(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "devices", Short: "List what there is to compute on", Args: exactly(),
 		Long: `List every backend of this program: the device it opens and what that offers, or
-why it opens none. The device that --device auto takes is marked with a star.`,
+why it opens none; and the devices by number where there may be several. The
+device that --device auto takes is marked with a star.`,
 		RunE: func(*cobra.Command, []string) error { return runDevices(a, o) },
 	}
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
@@ -42,8 +43,7 @@ func runDevices(a *app, o devicesOptions) error {
 	list := []device{}
 	auto := false
 	for _, name := range kernels.Backends() {
-		d := probe(name)
-		list = append(list, d)
+		list = append(list, probe(name))
 	}
 	for _, name := range autoDevices {
 		for i := range list {
@@ -52,6 +52,7 @@ func runDevices(a *app, o devicesOptions) error {
 			}
 		}
 	}
+	list = append(list, numbered()...)
 	if o.json {
 		return a.writeJSON(list)
 	}
@@ -85,7 +86,7 @@ func (d device) String() string {
 		mark = "*"
 	}
 	if !d.OK {
-		return fmt.Sprintf("%s %-8s not available: %s", mark, d.Name, d.Reason)
+		return fmt.Sprintf("%s %-10s not available: %s", mark, d.Name, d.Reason)
 	}
 	parts := []string{d.Device}
 	if d.Memory > 0 {
@@ -97,5 +98,9 @@ func (d device) String() string {
 	if len(d.MatrixTypes) > 0 {
 		parts = append(parts, "matrices in "+strings.Join(d.MatrixTypes, ", "))
 	}
-	return fmt.Sprintf("%s %-8s %s (%s)", mark, d.Name, strings.Join(parts, ", "), d.Fingerprint)
+	text := fmt.Sprintf("%s %-10s %s", mark, d.Name, strings.Join(parts, ", "))
+	if d.Fingerprint != "" {
+		text += " (" + d.Fingerprint + ")"
+	}
+	return text
 }
