@@ -361,3 +361,38 @@ func TestSpellingWarning(t *testing.T) {
 		}
 	}
 }
+
+// obstacle puts a directory of somebody else's in the way of the output once
+// training is over.
+type obstacle struct {
+	stopper
+	put func()
+}
+
+func (o *obstacle) Eval(e elo.EvalReport) {
+	if e.When == elo.WhenSmall {
+		o.put()
+	}
+}
+
+// TestUnwritable: training that ends but cannot be written is saved, and a
+// resumed run writes what an undisturbed one does.
+func TestUnwritable(t *testing.T) {
+	b := newBench(t)
+	e := env(t, "cpu:2")
+	must(t, elo.Pretrain(t.Context(), e, b.recipe("whole")))
+	e.Report = &obstacle{put: func() {
+		must(t, os.Mkdir(b.path("out"), 0o755))
+		b.write("out/other", "precious")
+	}}
+	err := elo.Pretrain(t.Context(), e, b.recipe("out"))
+	if err == nil || !strings.Contains(err.Error(), "out.resume") {
+		t.Fatalf("got %v, want an error that names the saved state", err)
+	}
+	must(t, os.RemoveAll(b.path("out")))
+	e.Report = nil
+	must(t, elo.Resume(t.Context(), e, b.path("out.resume")))
+	if d := differing(tensors(t, b.path("whole")), tensors(t, b.path("out"))); d != nil {
+		t.Errorf("differs in %v", d)
+	}
+}

@@ -167,7 +167,7 @@ func (p *pipeline) pretrain(ctx context.Context, output string) error {
 	}
 	p.reportScores(WhenSmall, done.scores)
 	p.complete(&rec, KindSmall, done)
-	err = writeSmall(ctx, p.env, p.ck, run, output, rec, done.WriteWeight)
+	err = done.keep(writeSmall(ctx, p.env, p.ck, run, output, rec, done.WriteWeight))
 	return errors.Join(err, done.Close())
 }
 
@@ -250,7 +250,7 @@ func (p *pipeline) alignFrom(ctx context.Context, rec Record, cursor *data.Curso
 // writeWhole writes a model in which what was trained replaces the base's.
 func (p *pipeline) writeWhole(ctx context.Context, rec Record, done *trained, output string) error {
 	same := func(name string) string { return name }
-	err := writeModel(ctx, p.env, p.ck, p.ck.Config, same, output, rec, done.WriteWeight)
+	err := done.keep(writeModel(ctx, p.env, p.ck, p.ck.Config, same, output, rec, done.WriteWeight))
 	return errors.Join(err, done.Close())
 }
 

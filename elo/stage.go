@@ -68,6 +68,8 @@ type trained struct {
 	usage   []data.Usage
 	summary StageSummary
 	scores  []eval.Scores
+	// keep saves the state when what follows training has failed.
+	keep func(error) error
 }
 
 // runner is a stage that runs.
@@ -259,10 +261,22 @@ func (x *runner) reportStep(m *train.Metrics, lr float64, took time.Duration) {
 func (x *runner) finish(ctx context.Context) (*trained, error) {
 	scores, err := x.evaluate(ctx)
 	if err != nil {
-		return nil, err
+		return nil, x.keep(err)
 	}
-	return &trained{Trainer: x.t, cursor: x.stream.Cursor(), usage: x.stream.Usage(), scores: scores,
+	return &trained{Trainer: x.t, keep: x.keep, cursor: x.stream.Cursor(), usage: x.stream.Usage(), scores: scores,
 		summary: StageSummary{Stage: x.j.name, Steps: x.taken, Tokens: x.tokens, Seconds: x.spent.Seconds(), FinalLoss: finite(x.loss)}}, nil
+}
+
+// keep saves the state of a stage that has trained to its end but could not be
+// evaluated or written, so that the training is not lost.
+func (x *runner) keep(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e := x.save(); e != nil {
+		return errors.Join(err, e)
+	}
+	return fmt.Errorf("%w; what was trained is saved in %s and goes on with --resume", err, x.j.state)
 }
 
 // finite keeps JSON writable.
