@@ -39,7 +39,7 @@ cross: ## compile for systems that this is not, tests included
 	@for t in $(TARGETS); do \
 		echo $$t; \
 		GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./... && \
-		GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -o bin/$${t%/*}-$${t#*/}/ $(GRAFT) || exit 1; \
+		GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o bin/$${t%/*}-$${t#*/}/ $(GRAFT) || exit 1; \
 	done
 
 test-all: ## the slow lanes too; writes docs/results/test-all.md
