@@ -30,14 +30,14 @@ type demoOptions struct {
 // How the demonstration trains. Each method had the same four trials of its
 // learning rate; docs/LOG.md has them.
 const (
-	demoTokens     = 80_000 // minutes of two cores, full training included
+	demoTokens     = 40_000 // for each method; less than two minutes of two cores in all
 	demoLeast      = 4_000  // fewer leave no step for alignment
 	demoSequence   = 256
 	demoMicroBatch = 2
 	demoRate       = 1e-3
-	demoSlice      = time.Second // of a method's turn
-	heldOutTarget  = 16_000      // bytes of text to evaluate on
-	heldOutSource  = 8_000
+	demoSlice      = 200 * time.Millisecond // of a method's turn, at least
+	heldOutTarget  = 8_000                  // bytes of text to evaluate on
+	heldOutSource  = 4_000
 )
 
 // demoMarker in a directory says that graft demo wrote it and may do so again.
@@ -53,7 +53,7 @@ func newDemo(a *app) *cobra.Command {
 		Use:   "demo [-o DIR] [--tokens N]",
 		Short: "Teach a tiny model Spanish by ELO and by full training, and compare",
 		Long: `Teach a tiny embedded model Spanish, by ELO and by full continual pretraining of
-everything, on the same tokens and in turns of a second, and print what each
+everything, on the same tokens and in short turns, and print what each
 gained, forgot and cost. It needs no network and nothing else, and takes under two
 minutes on two cores. Models, curves (demo.png) and figures (demo.json) go into DIR,
 which is rewritten the next time. The exit code is 1 when alignment did not help,

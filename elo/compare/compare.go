@@ -1,6 +1,7 @@
 // Package compare runs methods beside each other so that their times can be
-// compared: in turns of a second or so on one machine, each alone while it runs,
-// so that whatever else the machine does meets them alike.
+// compared: in short turns on one machine, each alone while it runs, and the one
+// that has trained on fewest tokens next, so that whatever else the machine does
+// meets them alike from the beginning to the end.
 //
 //	results, err := compare.Race(ctx, time.Second, []compare.Entry{
 //		{Name: "elo", Env: e1, Recipe: elo},
@@ -95,7 +96,7 @@ func (r *Result) Score(when, corpus string) (bitsPerByte float64, ok bool) {
 // steps. It returns when all have ended, or with the errors of those that
 // failed; a failure does not stop the others.
 func Race(ctx context.Context, slice time.Duration, entries []Entry) ([]Result, error) {
-	r := &race{slice: slice, turn: sync.NewCond(&sync.Mutex{}), ended: make([]bool, len(entries))}
+	r := &race{slice: slice, turn: sync.NewCond(&sync.Mutex{}), ended: make([]bool, len(entries)), tokens: make([]int64, len(entries))}
 	results := make([]Result, len(entries))
 	errs := make([]error, len(entries))
 	var all sync.WaitGroup
@@ -116,19 +117,26 @@ func Race(ctx context.Context, slice time.Duration, entries []Entry) ([]Result, 
 
 // race says whose turn it is.
 type race struct {
-	slice time.Duration
-	turn  *sync.Cond
-	now   int
-	ended []bool
+	slice  time.Duration
+	turn   *sync.Cond
+	now    int
+	ended  []bool
+	tokens []int64 // trained on so far
 }
 
-// pass gives the turn to the next run that has not ended. The lock is held.
+// pass gives the turn to the run, of those that have not ended, that has trained
+// on fewest tokens; of several, to the first behind the present one. The lock is
+// held.
 func (r *race) pass() {
+	next := -1
 	for i := range r.ended {
-		if next := (r.now + 1 + i) % len(r.ended); !r.ended[next] {
-			r.now = next
-			break
+		k := (r.now + 1 + i) % len(r.ended)
+		if !r.ended[k] && (next < 0 || r.tokens[k] < r.tokens[next]) {
+			next = k
 		}
+	}
+	if next >= 0 {
+		r.now = next
 	}
 	r.turn.Broadcast()
 }
@@ -183,6 +191,9 @@ func (l *lap) Eval(e elo.EvalReport) {
 func (l *lap) Step(s elo.StepReport) {
 	s.LangLoss, s.LangTargets = nil, nil // reused by the next step
 	l.to.Steps = append(l.to.Steps, s)
+	l.race.turn.L.Lock()
+	l.race.tokens[l.me] += s.Targets
+	l.race.turn.L.Unlock()
 	if l.next != nil {
 		l.next.Step(s)
 	}
