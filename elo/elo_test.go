@@ -283,6 +283,17 @@ func TestBF16(t *testing.T) {
 	}
 }
 
+// TestOneStepLearns: the default warm-up takes at least one step, at rate 0.
+func TestOneStepLearns(t *testing.T) {
+	b := newBench(t)
+	r := b.recipe("out")
+	r.MaxTokens = 64
+	must(t, elo.Align(t.Context(), env(t, "cpu:2"), r))
+	if d := differing(tensors(t, b.base), tensors(t, b.path("out"))); d == nil {
+		t.Error("a stage of one step changed nothing")
+	}
+}
+
 func TestNotFinite(t *testing.T) {
 	b := newBench(t)
 	e := env(t, "cpu:2")

@@ -185,7 +185,7 @@ func (s *Stage) check(key string) error {
 
 // schedule is the stage's learning rate over so many steps.
 func (s *Stage) schedule(steps int) optim.Schedule {
-	return optim.Schedule{Kind: s.Scheduler, Steps: steps, Warmup: int(math.Ceil(s.WarmupRatio * float64(steps))),
+	return optim.Schedule{Kind: s.Scheduler, Steps: steps, Warmup: s.warmupSteps(steps),
 		Decay: decaySteps(s, steps), Shape: "1-sqrt"}
 }
 
@@ -193,8 +193,13 @@ func decaySteps(s *Stage, steps int) int {
 	if s.Scheduler != "wsd" {
 		return 0
 	}
-	warmup := int(math.Ceil(s.WarmupRatio * float64(steps)))
-	return min(int(math.Ceil(s.DecayRatio*float64(steps))), steps-warmup)
+	return min(int(math.Ceil(s.DecayRatio*float64(steps))), steps-s.warmupSteps(steps))
+}
+
+// warmupSteps leaves at least one step at the full rate: the first step of a
+// warm-up has rate 0, so a stage of one step would otherwise learn nothing.
+func (s *Stage) warmupSteps(steps int) int {
+	return min(int(math.Ceil(s.WarmupRatio*float64(steps))), max(0, steps-1))
 }
 
 func (s *Stage) adamw() optim.Config {
