@@ -216,12 +216,32 @@ func list(path string) ([]string, error) {
 }
 
 func readFile(name string, o ReadOptions, yield func(Document) bool) error {
+	info, err := os.Stat(name) // before opening: a named pipe would block
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("data: %s: expected a regular file, found %s", name, fileKind(info.Mode()))
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
 	defer f.Close()
 	return decode(f, name, o, yield)
+}
+
+// fileKind names what is no regular file.
+func fileKind(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "something else"
 }
 
 // decode unpacks r and yields its documents but for blank ones.

@@ -138,6 +138,20 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
+// TestReadDevice: what is no file may never end, or never begin.
+func TestReadDevice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.txt")
+	if err := os.Symlink(os.DevNull, path); err != nil {
+		t.Skip(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
+		t.Skipf("no device: %v, %v", info, err)
+	}
+	if _, err := texts(path, ReadOptions{}); err == nil || !strings.Contains(err.Error(), "a.txt: expected a regular file, found a device") {
+		t.Errorf("got %v, want a message about a device", err)
+	}
+}
+
 func TestReadBrokenCompression(t *testing.T) {
 	for _, name := range []string{"a.txt.gz", "a.txt.zst", "a.jsonl.gz", "a.json.zst"} {
 		whole := pack(t, name, strings.Repeat(`{"text":"some words of a text"}`+"\n", 1000))
