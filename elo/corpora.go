@@ -42,7 +42,7 @@ func loadCorpora(ctx context.Context, env *Env, r *Recipe, ck *model.Checkpoint)
 		c.parts = append(c.parts, data.Part{Corpus: corpus, Weight: d.Weight, Target: d.Role != "source"})
 	}
 	for _, d := range r.Eval {
-		corpus, err := loadCorpus(ctx, d, policy, tok, ck)
+		corpus, err := loadCorpus(ctx, d, EvalPolicy(), tok, ck)
 		if err != nil {
 			return nil, err
 		}
@@ -74,6 +74,11 @@ func Policy(ck *model.Checkpoint) (data.Policy, error) {
 	}
 	return p, err
 }
+
+// EvalPolicy says which special tokens a document gets when it is scored: those
+// that the tokenizer adds, and no end-of-text token, so that the figures are
+// those of the text and equal what other programs get.
+func EvalPolicy() data.Policy { return data.Policy{AddSpecial: true} }
 
 // untrainedRows tells which rows of the embedding look never trained.
 func untrainedRows(ck *model.Checkpoint) ([]bool, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +32,8 @@ func newEval(a *app) *cobra.Command {
 		Long: `Measure how well a model predicts texts: negative log-likelihood per token in
 nats, perplexity, and bits per byte, which compares models with different
 vocabularies. A line for each FILE; --json adds every document. A document longer
-than a sequence is scored in pieces that do not see each other.`,
+than a sequence is scored in pieces that do not see each other. Documents get the
+special tokens that the tokenizer adds, and no end-of-text token.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return exactly("MODEL", "FILE")(cmd, args)
@@ -83,13 +85,9 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	policy, err := elo.Policy(ck)
-	if err != nil {
-		return err
-	}
 	var corpora []*data.Corpus // all before the first is scored: the last may not be readable
 	for _, file := range o.files {
-		c, err := o.load(ctx, ck, tok, policy, file)
+		c, err := o.load(ctx, ck, tok, file)
 		if err != nil {
 			return err
 		}
@@ -109,10 +107,10 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	return nil
 }
 
-func (o *evalOptions) load(ctx context.Context, ck *model.Checkpoint, tok *tokenizer.Tokenizer, policy data.Policy, file string) (*data.Corpus, error) {
+func (o *evalOptions) load(ctx context.Context, ck *model.Checkpoint, tok *tokenizer.Tokenizer, file string) (*data.Corpus, error) {
 	d := parseCorpus(file)
 	c, err := data.Load(ctx, d.Path, d.Lang, tok, data.LoadOptions{
-		Read: data.ReadOptions{Field: o.text.field, Text: data.TextUnit(o.text.text)}, Policy: policy})
+		Read: data.ReadOptions{Field: o.text.field, Text: data.TextUnit(o.text.text)}, Policy: elo.EvalPolicy()})
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +128,9 @@ func (o *evalOptions) score(ctx context.Context, a *app, m *eval.Model, c *data.
 	scores := eval.NewScores(c.Path(), o.json)
 	if err := m.Run(ctx, s, scores.Add); err != nil {
 		return err
+	}
+	if math.IsNaN(scores.Nats) || math.IsInf(scores.Nats, 0) {
+		return fmt.Errorf("%s: the loss of %s is %v: the weights are not finite, or overflow", o.model, c.Path(), scores.Nats)
 	}
 	info := newScoreInfo(*scores)
 	if o.json {

@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 		Dir:   "testdata",
 		Setup: func(e *testscript.Env) error { return prepare(e.WorkDir) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"fails": cmdFails, "try": cmdTry, "edit": cmdEdit, "cut": cmdCut, "hex": cmdHex, "has": cmdHas, "differ": cmdDiffer,
+			"fails": cmdFails, "try": cmdTry, "poison": cmdPoison, "edit": cmdEdit, "cut": cmdCut, "hex": cmdHex, "has": cmdHas, "differ": cmdDiffer,
 		},
 	})
 }
@@ -116,6 +116,16 @@ func cmdCut(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// cmdPoison is "poison file": makes the last F32 in it NaN.
+func cmdPoison(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: poison file")
+	}
+	b := []byte(ts.ReadFile(args[0]))
+	copy(b[len(b)-4:], "\xff\xff\xff\xff")
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
 }
 
 // cmdHex is "hex file digits": writes bytes that no script can hold.
