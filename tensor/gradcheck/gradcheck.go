@@ -12,8 +12,10 @@ package gradcheck
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"graft/kernels"
 	"graft/tensor"
@@ -55,10 +57,7 @@ func Check(be kernels.Backend, build Build, values tensor.Values, o Options) err
 	o.defaults()
 	g := tensor.New("gradcheck")
 	loss, params := build(g)
-	names := make([]string, 0, len(params))
-	for name := range params {
-		names = append(names, name)
-	}
+	names := slices.Sorted(maps.Keys(params))
 	wrt := make([]*tensor.Tensor, len(names))
 	for i, name := range names {
 		wrt[i] = params[name]
