@@ -50,19 +50,35 @@ const (
 	rowGrafted = "ELO, right after grafting"
 	rowAligned = "ELO, after alignment"
 	rowFull    = "full training"
+	rowInTime  = "full training, in ELO's time"
 )
 
+// TokensInTime is how many tokens full training reads in the time that ELO took:
+// what a user could have had instead.
+func TokensInTime(method, full Result) int64 {
+	all, _ := full.Stage(elo.StageFull)
+	return int64(float64(all.Tokens) * method.Times.Method() / full.Times.Method())
+}
+
 // NewReport compares a run of MethodELO with one of MethodFull on the same data.
-// langs names the held-out corpora that both evaluated, the target first.
-func NewReport(method, full Result, langs []string) (*Report, error) {
+// short, which may be nil, is full training on TokensInTime tokens, its schedule
+// included. langs names the held-out corpora that all evaluated, the target
+// first.
+func NewReport(method, full Result, short *Result, langs []string) (*Report, error) {
 	r := &Report{Langs: langs, Runs: []Result{method, full}}
-	for _, x := range []struct {
+	type scored struct {
 		row, when string
 		from      *Result
-	}{
+	}
+	rows := []scored{
 		{rowBase, elo.WhenBase, &method}, {rowSmall, elo.WhenSmall, &method}, {rowGrafted, elo.WhenGrafted, &method},
 		{rowAligned, elo.WhenAligned, &method}, {rowFull, elo.WhenFull, &full},
-	} {
+	}
+	if short != nil {
+		rows = append(rows, scored{rowInTime, elo.WhenFull, short})
+		r.Runs = append(r.Runs, *short)
+	}
+	for _, x := range rows {
 		row := Row{Model: x.row}
 		for _, lang := range langs {
 			score, ok := x.from.Score(x.when, lang)
@@ -82,6 +98,10 @@ func NewReport(method, full Result, langs []string) (*Report, error) {
 	r.Stages = []Timed{timed("ELO, stage one", one), timed("ELO, alignment", two),
 		timed("ELO, both", Total{Steps: one.Steps + two.Steps, Tokens: one.Tokens + two.Tokens, Seconds: one.Seconds + two.Seconds, FLOPs: one.FLOPs + two.FLOPs}),
 		timed("full training", all)}
+	if short != nil {
+		t, _ := short.Stage(elo.StageFull)
+		r.Stages = append(r.Stages, timed(rowInTime, t))
+	}
 	share := float64(one.Tokens) / float64(one.Tokens+two.Tokens)
 	ratio := all.PerToken() / one.PerToken()
 	r.StageOne = Speed{Measured: one.Rate() / all.Rate(), Predicted: ratio}
@@ -156,7 +176,15 @@ func (r *Report) conclude() string {
 	case better > 0:
 		quality = "and better in some languages, worse in others"
 	}
-	return fmt.Sprintf("On the same tokens ELO was %s full training %s (held-out bits per byte: %s); one seed.", speed, quality, strings.Join(parts, ", "))
+	text := fmt.Sprintf("On the same tokens ELO was %s full training %s (held-out bits per byte: %s)", speed, quality, strings.Join(parts, ", "))
+	if len(r.Runs) > 2 {
+		parts = nil
+		for i, lang := range r.Langs {
+			parts = append(parts, fmt.Sprintf("%s %.3f", lang, r.score(rowInTime, i)))
+		}
+		text += fmt.Sprintf("; stopped at ELO's time, full training came to %s", strings.Join(parts, ", "))
+	}
+	return text + "; one seed."
 }
 
 // Write prints the tables and the conclusion.
