@@ -135,9 +135,15 @@ func (m *Model) load(ck *model.Checkpoint) error {
 	return ck.LoadParams(m.store, nil)
 }
 
-// Run scores every batch of a stream and hands each to add with its losses (N),
-// which are overwritten by the next.
-func (m *Model) Run(ctx context.Context, s *data.Stream, add func(b *data.Batch, losses []float32)) error {
+// Source gives batches; *data.Stream is one.
+type Source interface {
+	NewBatch(rows int) *data.Batch
+	Next(*data.Batch) error // io.EOF when there are no more
+}
+
+// Run scores every batch and hands each to add with its losses (N), which are
+// overwritten by the next.
+func (m *Model) Run(ctx context.Context, s Source, add func(b *data.Batch, losses []float32)) error {
 	b := s.NewBatch(m.batch)
 	for {
 		switch err := s.Next(b); {
