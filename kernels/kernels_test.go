@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"errors"
+	"math"
 	"testing"
 )
 
@@ -65,7 +66,7 @@ func TestValidate(t *testing.T) {
 		{"batch", matmul([]int{5, 2, 3}, []int{4, 3, 4}, []int{5, 2, 4}, Attr{Alpha: 1}), false},
 		{"beta reads an unwritten output", matmul([]int{2, 3}, []int{3, 4}, []int{2, 4}, Attr{Alpha: 1, Beta: 1}), false},
 		{"negative size", broken(func(p *Program) { p.Slots[0].Shape[0] = -2 }), false},
-		{"overflow", broken(func(p *Program) { p.Slots[0].Shape = []int{1 << 40, 1 << 40} }), false},
+		{"overflow", broken(func(p *Program) { p.Slots[0].Shape = []int{math.MaxInt, math.MaxInt} }), false},
 		{"view past the end", broken(func(p *Program) { p.Code[0].In[0].Offset = 1 }), false},
 		{"unknown slot", broken(func(p *Program) { p.Code[0].In[0].Slot = 9 }), false},
 		{"writes an input", broken(func(p *Program) { p.Slots[2].Role = Input }), false},

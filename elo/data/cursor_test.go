@@ -65,6 +65,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestResumedBatchIsIdentical compares every field, counts included.
 func TestResumedBatchIsIdentical(t *testing.T) {
 	o := Options{SeqLen: 24, Seed: 9}
 	a := mixed(t, o)
@@ -96,6 +97,8 @@ func TestResumedBatchIsIdentical(t *testing.T) {
 	}
 }
 
+// TestStages reads nine tenths and then the rest, as the two stages of a run
+// do, against the same stream in one go.
 func TestStages(t *testing.T) {
 	o := Options{SeqLen: 20, Seed: 11}
 	s := mixed(t, o)
