@@ -29,8 +29,8 @@
 //
 // # Resuming
 //
-// A [Cursor] belongs into the checkpoint, a [Cache] spares a resumed run the
-// tokenising. Both carry hashes of the tokens and refuse what does not match.
+// A [Cursor] belongs into the checkpoint. It carries hashes of the tokens and
+// refuses corpora that do not match.
 //
 // # What it does not do
 //
