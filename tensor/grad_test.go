@@ -97,14 +97,6 @@ func (s setup) build(g *tensor.Graph) (*tensor.Tensor, map[string]*tensor.Tensor
 	return g.Sum(g.Mul(y, mix)), p
 }
 
-func ints(n int, f func(i int) int32) []int32 {
-	x := make([]int32, n)
-	for i := range x {
-		x[i] = f(i)
-	}
-	return x
-}
-
 // documents gives two sequences of 6: documents of 4 and 2, and one of 6.
 var documents = []int32{
 	0, 0, 0, 0, 4, 4, 0, 0, 0, 0, 0, 0,
