@@ -407,3 +407,32 @@ func TestUnwritable(t *testing.T) {
 		t.Errorf("differs in %v", d)
 	}
 }
+
+// TestSeventeenOfForty: forty steps equal seventeen, an interrupt and the rest.
+func TestSeventeenOfForty(t *testing.T) {
+	b := newBench(t)
+	e := env(t, "cpu:2")
+	recipe := func(out string) elo.Recipe {
+		r := b.recipe(out)
+		r.AlignShare, r.SequenceLen = 0, 32
+		r.MaxTokens = int64(40 * r.MicroBatchSize * r.GradientAccumulationSteps * r.SequenceLen)
+		return r
+	}
+	whole := &stopper{}
+	e.Report = whole
+	must(t, elo.Pretrain(t.Context(), e, recipe("whole")))
+	if whole.steps != 40 {
+		t.Fatalf("got %d steps, want 40", whole.steps)
+	}
+	s := &stopper{after: 17, stop: make(chan struct{})}
+	e.Report, e.Interrupt = s, s.stop
+	var in *elo.Interrupted
+	if err := elo.Pretrain(t.Context(), e, recipe("parts")); !errors.As(err, &in) || s.steps != 17 {
+		t.Fatalf("got %v after %d steps, want an interruption after 17", err, s.steps)
+	}
+	e.Report, e.Interrupt = nil, nil
+	must(t, elo.Resume(t.Context(), e, in.State))
+	if d := differing(tensors(t, b.path("whole")), tensors(t, b.path("parts"))); d != nil {
+		t.Errorf("differs in %v", d)
+	}
+}
