@@ -15,7 +15,7 @@
 // A text passes, in this order: added tokens that are sought in it as it
 // stands; the normalizers; added tokens sought in the normalized text; the
 // pre-tokenizers, which cut it into words; the model, byte pair encoding of
-// every variety; the post-processors. A component that is not implemented is
+// every variety; the post-processors. A component that is not known is
 // refused by name when the file is read, as is a file that contradicts itself.
 //
 // Where the library has surprising ways, they are followed, since models have
