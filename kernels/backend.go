@@ -114,9 +114,12 @@ type Span struct {
 // Scratch as a Span's slot means the temporary region itself.
 const Scratch SlotID = -1
 
-// Dispatch is one kernel launch: a part of an instruction.
+// Dispatch is one kernel launch: a part of an instruction. Instr and Part
+// identify it, so that a test may run some of a plan's dispatches alone or in
+// another order.
 type Dispatch struct {
 	Instr  int
+	Part   int // counts the dispatches of the instruction from 0
 	Kernel string
 	Reads  []Span
 	Writes []Span

@@ -110,9 +110,13 @@ func (b *Backend) plan(p *kernels.Program) (kernels.Plan, *builder, plan.Layout,
 		return fail(err)
 	}
 	pl := kernels.Plan{Offsets: l.Offsets, TempBytes: l.Bytes, Scratch: l.ScratchBytes}
-	for _, s := range bd.steps {
+	part := 0
+	for i, s := range bd.steps {
+		if part++; i == 0 || bd.steps[i-1].instr != s.instr {
+			part = 0
+		}
 		pl.Dispatches = append(pl.Dispatches, kernels.Dispatch{
-			Instr: s.instr, Kernel: s.kernel,
+			Instr: s.instr, Part: part, Kernel: s.kernel,
 			Reads: spans(s.reads, l.Scratch[s.instr]), Writes: spans(s.writes, l.Scratch[s.instr]),
 		})
 	}

@@ -207,8 +207,13 @@ func checkPlan(p *kernels.Program, pl kernels.Plan) error {
 	}
 	for i, in := range p.Code {
 		var reads, writes []kernels.Span
+		parts := 0
 		for _, d := range pl.Dispatches {
 			if d.Instr == i {
+				if d.Part != parts {
+					return fmt.Errorf("plan: dispatch %d of %v says it is part %d", parts, in.Op, d.Part)
+				}
+				parts++
 				reads, writes = append(reads, d.Reads...), append(writes, d.Writes...)
 			}
 		}

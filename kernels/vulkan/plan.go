@@ -24,8 +24,8 @@ func (b *Backend) Plan(p *kernels.Program) (kernels.Plan, error) {
 	}
 	pl := kernels.Plan{Offsets: mem.Offsets, TempBytes: mem.Bytes, Scratch: mem.ScratchBytes}
 	for i, x := range expansions {
-		for _, l := range x.launches {
-			pl.Dispatches = append(pl.Dispatches, kernels.Dispatch{Instr: i, Kernel: l.kernel,
+		for part, l := range x.launches {
+			pl.Dispatches = append(pl.Dispatches, kernels.Dispatch{Instr: i, Part: part, Kernel: l.kernel,
 				Reads: shifted(l.reads, mem.Scratch[i]), Writes: shifted(l.writes, mem.Scratch[i])})
 		}
 	}
@@ -79,38 +79,25 @@ func steps(p *kernels.Program, pl kernels.Plan) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	taken := map[*launch]bool{}
-	var out []step
+	out := make([]step, len(pl.Dispatches))
 	for i, d := range pl.Dispatches {
-		if d.Instr < 0 || d.Instr >= len(xs) {
-			return nil, fmt.Errorf("vulkan: %s: dispatch %d is of instruction %d of %d", p.Name, i, d.Instr, len(xs))
+		if d.Instr < 0 || d.Instr >= len(xs) || d.Part < 0 || d.Part >= len(xs[d.Instr].launches) {
+			return nil, fmt.Errorf("vulkan: %s: dispatch %d is part %d of instruction %d, which the program has not", p.Name, i, d.Part, d.Instr)
 		}
-		found := false
-		by := scratchOf(d)
-		for k := range xs[d.Instr].launches {
-			l := &xs[d.Instr].launches[k]
-			// Launches of one instruction in one barrier group differ in what they write,
-			// so this is no guess.
-			if taken[l] || l.kernel != d.Kernel || !slices.Equal(shifted(l.reads, by), d.Reads) ||
-				!slices.Equal(shifted(l.writes, by), d.Writes) {
-				continue
-			}
-			taken[l], found = true, true
-			out = append(out, step{l, by})
-			break
+		l := &xs[d.Instr].launches[d.Part]
+		by := scratchOf(d.Reads, d.Writes) - scratchOf(l.reads, l.writes)
+		if l.kernel != d.Kernel || !slices.Equal(shifted(l.reads, by), d.Reads) || !slices.Equal(shifted(l.writes, by), d.Writes) {
+			return nil, fmt.Errorf("vulkan: %s: dispatch %d (%s) is another program's", p.Name, i, d.Kernel)
 		}
-		if !found {
-			return nil, fmt.Errorf("vulkan: %s: dispatch %d (%s) is none of this program's", p.Name, i, d.Kernel)
-		}
+		out[i] = step{l, by}
 	}
 	return out, nil
 }
 
-// scratchOf gives the lowest byte of scratch that a dispatch touches. Every launch that
-// uses scratch uses it from its start.
-func scratchOf(d kernels.Dispatch) int64 {
+// scratchOf gives the lowest byte of scratch among spans, 0 for none.
+func scratchOf(reads, writes []kernels.Span) int64 {
 	lo := int64(-1)
-	for _, s := range slices.Concat(d.Reads, d.Writes) {
+	for _, s := range slices.Concat(reads, writes) {
 		if s.Slot == kernels.Scratch && (lo < 0 || s.Lo < lo) {
 			lo = s.Lo
 		}
