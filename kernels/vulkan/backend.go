@@ -3,6 +3,7 @@ package vulkan
 import (
 	"cmp"
 	"fmt"
+	"os"
 
 	"graft/kernels"
 	"graft/kernels/vulkan/vk"
@@ -22,8 +23,7 @@ type Backend struct {
 	tickBits  int  // valid bits of timestamps; 0 is none
 
 	layout    vk.PipelineLayout
-	shaders   map[string]vk.Shader
-	pipelines map[string]vk.Pipeline
+	pipelines *pipelines
 	buffers   map[*Buffer]struct{}
 	execs     map[*exec]struct{}
 	stage     *Buffer
@@ -61,13 +61,11 @@ func (s session) open(arg string) (*Backend, error) {
 	}
 	phys := devs[i]
 	b := &Backend{
-		session:   s,
-		props:     phys.Properties(),
-		info:      infos[i],
-		shaders:   map[string]vk.Shader{},
-		pipelines: map[string]vk.Pipeline{},
-		buffers:   map[*Buffer]struct{}{},
-		execs:     map[*exec]struct{}{},
+		session: s,
+		props:   phys.Properties(),
+		info:    infos[i],
+		buffers: map[*Buffer]struct{}{},
+		execs:   map[*exec]struct{}{},
 	}
 	b.memTypes, _ = phys.Memory()
 	b.unified = b.props.Type == vk.TypeIntegrated || b.props.Type == vk.TypeCPU
@@ -87,6 +85,7 @@ func (s session) open(arg string) (*Backend, error) {
 		b.dev.Close()
 		return nil, err
 	}
+	b.pipelines = openPipelines(b.dev, b.layout, newCacheFile(os.Getenv(cacheEnv), b.props))
 	return b, nil
 }
 
@@ -127,12 +126,7 @@ func (b *Backend) Close() error {
 	for u := range b.buffers {
 		u.Close()
 	}
-	for _, p := range b.pipelines {
-		b.dev.DestroyPipeline(p)
-	}
-	for _, s := range b.shaders {
-		b.dev.DestroyShader(s)
-	}
+	b.pipelines.close()
 	b.dev.DestroyPipelineLayout(b.layout)
 	lost := b.dev.Close()
 	b.dev = nil
@@ -144,31 +138,6 @@ func (b *Backend) Close() error {
 }
 
 func (b *Backend) closed() bool { return b.dev == nil }
-
-// pipeline returns the kernel specialised with spec, compiling it at its first use.
-func (b *Backend) pipeline(kernel string, spec []uint32) (vk.Pipeline, error) {
-	key := fmt.Sprint(kernel, spec)
-	if p, ok := b.pipelines[key]; ok {
-		return p, nil
-	}
-	module, ok := b.shaders[kernel]
-	if !ok {
-		code, err := shaders.SPIRV(kernel)
-		if err != nil {
-			return 0, err
-		}
-		if module, err = b.dev.CreateShader(code); err != nil {
-			return 0, err
-		}
-		b.shaders[kernel] = module
-	}
-	p, err := b.dev.CreatePipeline(module, b.layout, spec)
-	if err != nil {
-		return 0, fmt.Errorf("kernel %s: %w", kernel, err)
-	}
-	b.pipelines[key] = p
-	return p, nil
-}
 
 // once records commands, runs them and waits.
 func (b *Backend) once(record func(*vk.CommandBuffer)) error {

@@ -14,6 +14,10 @@
 // descriptor sets; every allocation ends in a guard zone, because drivers may run
 // loads that control flow would skip. One queue, one timeline semaphore, Run waits.
 //
+// Pipelines are compiled in parallel, and what the driver made of them is kept for the
+// next run in the user's cache directory, graft/vulkan. GRAFT_PIPELINE_CACHE names another
+// directory; "off" keeps nothing.
+//
 // So far it knows Fill, Copy, MatMul, RMSNorm, SumSq, Advance and AdamW; Supports
 // refuses the rest. The kernels are made to be right, not yet to be fast: see
 // docs/adr/0003-backend-interface-proved-on-vulkan.md. With the build tag novulkan the

@@ -86,6 +86,13 @@ func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, tem
 	if err := e.ownIO(bind); err != nil {
 		return err
 	}
+	variants := make([]variant, len(e.steps))
+	for i, s := range e.steps {
+		variants[i] = variant{s.kernel, s.spec}
+	}
+	if err := e.b.pipelines.prepare(variants); err != nil {
+		return err
+	}
 	e.rec, err = e.b.record(func(c *vk.CommandBuffer) error { return e.emit(c, nil) })
 	return err
 }
@@ -133,7 +140,7 @@ func (e *exec) emit(c *vk.CommandBuffer, q *vk.Queries) error {
 }
 
 func (e *exec) dispatch(c *vk.CommandBuffer, s step) error {
-	p, err := e.b.pipeline(s.kernel, s.spec)
+	p, err := e.b.pipelines.get(variant{s.kernel, s.spec})
 	if err != nil {
 		return err
 	}

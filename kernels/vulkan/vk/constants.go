@@ -14,6 +14,7 @@ const (
 	typeQueryPoolCreateInfo         structureType = 11
 	typeBufferCreateInfo            structureType = 12
 	typeShaderModuleCreateInfo      structureType = 16
+	typePipelineCacheCreateInfo     structureType = 17
 	typePipelineShaderStage         structureType = 18
 	typeComputePipelineCreateInfo   structureType = 29
 	typePipelineLayoutCreateInfo    structureType = 30

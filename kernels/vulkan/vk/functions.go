@@ -42,6 +42,9 @@ const (
 	fnGetBufferDeviceAddress
 	fnCreateShaderModule
 	fnDestroyShaderModule
+	fnCreatePipelineCache
+	fnDestroyPipelineCache
+	fnGetPipelineCacheData
 	fnCreatePipelineLayout
 	fnDestroyPipelineLayout
 	fnCreateComputePipelines
@@ -62,6 +65,7 @@ const (
 	fnCreateSemaphore
 	fnDestroySemaphore
 	fnWaitSemaphores
+	fnGetSemaphoreCounterValue
 	fnCreateQueryPool
 	fnDestroyQueryPool
 	fnGetQueryPoolResults
@@ -84,13 +88,16 @@ var deviceNames = [numDevice]string{
 	"vkDestroyDevice", "vkDeviceWaitIdle", "vkGetDeviceQueue", "vkQueueSubmit",
 	"vkAllocateMemory", "vkFreeMemory", "vkMapMemory", "vkCreateBuffer", "vkDestroyBuffer",
 	"vkGetBufferMemoryRequirements", "vkBindBufferMemory", "vkGetBufferDeviceAddress",
-	"vkCreateShaderModule", "vkDestroyShaderModule", "vkCreatePipelineLayout",
+	"vkCreateShaderModule", "vkDestroyShaderModule",
+	"vkCreatePipelineCache", "vkDestroyPipelineCache", "vkGetPipelineCacheData",
+	"vkCreatePipelineLayout",
 	"vkDestroyPipelineLayout", "vkCreateComputePipelines", "vkDestroyPipeline",
 	"vkCreateCommandPool", "vkDestroyCommandPool", "vkAllocateCommandBuffers",
 	"vkBeginCommandBuffer", "vkEndCommandBuffer", "vkCmdBindPipeline", "vkCmdPushConstants",
 	"vkCmdDispatch", "vkCmdPipelineBarrier", "vkCmdCopyBuffer", "vkCmdFillBuffer",
 	"vkCmdResetQueryPool", "vkCmdWriteTimestamp", "vkCreateSemaphore", "vkDestroySemaphore",
-	"vkWaitSemaphores", "vkCreateQueryPool", "vkDestroyQueryPool", "vkGetQueryPoolResults",
+	"vkWaitSemaphores",
+	"vkGetSemaphoreCounterValue", "vkCreateQueryPool", "vkDestroyQueryPool", "vkGetQueryPoolResults",
 }
 
 // resolve fills fns with the addresses that get (a vkGet…ProcAddr taking a handle and a

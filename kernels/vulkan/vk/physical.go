@@ -29,9 +29,13 @@ type Properties struct {
 	API        Version
 	VendorID   uint32
 	DeviceID   uint32
-	DriverName string // as in "llvmpipe", "NVIDIA"
-	DriverInfo string // the driver's own version text
-	CacheUUID  [16]byte
+	DriverName string   // as in "llvmpipe", "NVIDIA"
+	DriverInfo string   // the driver's own version text
+	CacheUUID  [16]byte // what pipeline caches of this driver carry
+	DeviceUUID [16]byte
+	DriverUUID [16]byte
+
+	DriverVersion uint32
 
 	SubgroupSize       int
 	SubgroupArithmetic bool // in compute shaders
@@ -71,6 +75,9 @@ func (p PhysicalDevice) Properties() Properties {
 		DriverName:         gostring(driver.driverName[:]),
 		DriverInfo:         gostring(driver.driverInfo[:]),
 		CacheUUID:          c.pipelineCacheUUID,
+		DeviceUUID:         v11.deviceUUID,
+		DriverUUID:         v11.driverUUID,
+		DriverVersion:      c.driverVersion,
 		SubgroupSize:       int(v11.subgroupSize),
 		SubgroupArithmetic: v11.subgroupSupportedStages&stageCompute != 0 && v11.subgroupSupportedOperations&subgroupArithmetic != 0,
 		MaxStorageRange:    int64(l.maxStorageBufferRange),

@@ -49,9 +49,9 @@ func (d *Device) DestroyPipelineLayout(l PipelineLayout) {
 	d.destroy(fnDestroyPipelineLayout, uintptr(l))
 }
 
-// CreatePipeline compiles the entry point main of s. The specialisation constant with
-// identity i gets spec[i], as 32 bits.
-func (d *Device) CreatePipeline(s Shader, l PipelineLayout, spec []uint32) (Pipeline, error) {
+// CreatePipeline compiles the entry point main of s, by way of a cache unless it is 0.
+// The specialisation constant with identity i gets spec[i], as 32 bits.
+func (d *Device) CreatePipeline(c PipelineCache, s Shader, l PipelineLayout, spec []uint32) (Pipeline, error) {
 	ci := &computePipelineCreateInfo{
 		sType: typeComputePipelineCreateInfo,
 		stage: pipelineShaderStageCreateInfo{
@@ -68,10 +68,38 @@ func (d *Device) CreatePipeline(s Shader, l PipelineLayout, spec []uint32) (Pipe
 			uintptr(4 * len(spec)), unsafe.Pointer(&spec[0])}
 	}
 	h := new(uintptr)
-	r := d.call(fnCreateComputePipelines, d.handle, 0, 1, uintptr(unsafe.Pointer(ci)), 0, uintptr(unsafe.Pointer(h)))
+	r := d.call(fnCreateComputePipelines, d.handle, uintptr(c), 1, uintptr(unsafe.Pointer(ci)), 0, uintptr(unsafe.Pointer(h)))
 	runtime.KeepAlive(ci)
 	return Pipeline(*h), check("vkCreateComputePipelines", r)
 }
+
+// PipelineCache is a VkPipelineCache: what the driver keeps of compiled pipelines. Several
+// goroutines may create pipelines with one.
+type PipelineCache uintptr
+
+// CreatePipelineCache creates a cache with the content that PipelineCacheData gave, nil
+// for none. The driver trusts the content: it must be of the same device and driver.
+func (d *Device) CreatePipelineCache(content []byte) (PipelineCache, error) {
+	h, err := d.create(fnCreatePipelineCache, unsafe.Pointer(&pipelineCacheCreateInfo{
+		sType: typePipelineCacheCreateInfo, initialDataSize: uintptr(len(content)),
+		pInitialData: unsafe.Pointer(unsafe.SliceData(content))}))
+	return PipelineCache(h), err
+}
+
+// PipelineCacheData returns the content of a cache.
+func (d *Device) PipelineCacheData(c PipelineCache) ([]byte, error) {
+	n := new(uintptr)
+	r := d.call(fnGetPipelineCacheData, d.handle, uintptr(c), uintptr(unsafe.Pointer(n)), 0)
+	if err := check("vkGetPipelineCacheData", r); err != nil || *n == 0 {
+		return nil, err
+	}
+	out := make([]byte, *n)
+	r = d.call(fnGetPipelineCacheData, d.handle, uintptr(c), uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(&out[0])))
+	return out[:*n], check("vkGetPipelineCacheData", r)
+}
+
+// DestroyPipelineCache destroys c; pipelines made with it stay.
+func (d *Device) DestroyPipelineCache(c PipelineCache) { d.destroy(fnDestroyPipelineCache, uintptr(c)) }
 
 // DestroyPipeline destroys p.
 func (d *Device) DestroyPipeline(p Pipeline) { d.destroy(fnDestroyPipeline, uintptr(p)) }

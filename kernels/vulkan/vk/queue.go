@@ -54,6 +54,13 @@ func (s *Semaphore) Wait(value, nanoseconds uint64) (ok bool, err error) {
 	return Result(int32(uint32(r))) != Timeout, nil
 }
 
+// Value is the counter as it stands. A lost device may give any value.
+func (s *Semaphore) Value() (uint64, error) {
+	v := new(uint64)
+	r := s.d.call(fnGetSemaphoreCounterValue, s.d.handle, s.handle, uintptr(unsafe.Pointer(v)))
+	return *v, check("vkGetSemaphoreCounterValue", r)
+}
+
 // Submission submits one recorded command buffer again and again, raising a
 // timeline semaphore each time. It allocates nothing after its creation.
 type Submission struct {

@@ -208,6 +208,13 @@ type (
 		codeSize uintptr
 		pCode    *uint32
 	}
+	pipelineCacheCreateInfo struct {
+		sType           structureType
+		pNext           unsafe.Pointer
+		flags           uint32
+		initialDataSize uintptr
+		pInitialData    unsafe.Pointer
+	}
 	pushConstantRange struct {
 		stageFlags uint32
 		offset     uint32
