@@ -110,7 +110,7 @@ func (b *Backend) Info() Info { return b.info }
 
 // Supports tells whether there is a kernel for the instruction.
 func (b *Backend) Supports(p *kernels.Program, in kernels.Instr) error {
-	_, err := expandInstr(p, 0, in)
+	_, err := expandInstr(b.target(), p, 0, in)
 	return err
 }
 

@@ -47,7 +47,7 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 }
 
 func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, temp kernels.Region) (err error) {
-	if e.steps, err = steps(e.prog, pl); err != nil {
+	if e.steps, err = steps(e.b.target(), e.prog, pl); err != nil {
 		return err
 	}
 	if len(pl.Offsets) != len(e.prog.Slots) {

@@ -23,7 +23,7 @@ func TestHugeViews(t *testing.T) {
 		{kernels.Instr{Op: kernels.Fill, Out: []kernels.View{big}}, []int64{0, 1 << 30, 2 << 30, 3 << 30, 4 << 30}},
 		{kernels.Instr{Op: kernels.SumSq, In: []kernels.View{big}, Out: []kernels.View{s}}, []int64{0, 1 << 30, 2 << 30, 3 << 30, 4 << 30}},
 	} {
-		x, err := expandInstr(&r.prog, 0, c.in)
+		x, err := expandInstr(target{}, &r.prog, 0, c.in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestHugeViews(t *testing.T) {
 		{Op: kernels.Copy, In: []kernels.View{wide}, Out: []kernels.View{small}},
 		{Op: kernels.MatMul, In: []kernels.View{wide, wide}, Out: []kernels.View{small}, Attr: kernels.Attr{Alpha: 1}},
 	} {
-		if _, err := expandInstr(&r.prog, 0, in); !errors.Is(err, kernels.ErrUnsupported) {
+		if _, err := expandInstr(target{}, &r.prog, 0, in); !errors.Is(err, kernels.ErrUnsupported) {
 			t.Errorf("%v over 2^31 elements: got %v, want ErrUnsupported", in.Op, err)
 		}
 	}

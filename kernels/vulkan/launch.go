@@ -40,12 +40,20 @@ func (l *launch) push(buf []byte, base func(kernels.SlotID) uint64) []byte {
 
 // expansion collects the launches of one instruction.
 type expansion struct {
+	target   target
 	prog     *kernels.Program
 	instr    int
 	in       kernels.Instr
 	dims     kernels.Dims
 	launches []launch
 	scratch  int64 // bytes of scratch that the instruction needs
+}
+
+// take reserves scratch for the instruction, at an offset that suits every access.
+func (x *expansion) take(bytes int64) place {
+	at := roundUp(x.scratch, minAlign)
+	x.scratch = at + bytes
+	return place{kernels.Scratch, at}
 }
 
 // expanders holds the kernels this backend has; nil is unsupported.
@@ -59,8 +67,8 @@ var expanders = [kernels.NumOps]func(*expansion) error{
 	kernels.AdamW:   expandAdamW,
 }
 
-// expandInstr turns an instruction into launches.
-func expandInstr(p *kernels.Program, index int, in kernels.Instr) (*expansion, error) {
+// expandInstr turns an instruction into launches for a device.
+func expandInstr(t target, p *kernels.Program, index int, in kernels.Instr) (*expansion, error) {
 	if in.Op >= kernels.NumOps || expanders[in.Op] == nil {
 		return nil, fmt.Errorf("vulkan: %v: no kernel: %w", in.Op, kernels.ErrUnsupported)
 	}
@@ -68,7 +76,7 @@ func expandInstr(p *kernels.Program, index int, in kernels.Instr) (*expansion, e
 	if err != nil {
 		return nil, fmt.Errorf("vulkan: %w", err)
 	}
-	x := &expansion{prog: p, instr: index, in: in, dims: dims}
+	x := &expansion{target: t, prog: p, instr: index, in: in, dims: dims}
 	if err := expanders[in.Op](x); err != nil {
 		return nil, err
 	}

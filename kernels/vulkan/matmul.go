@@ -1,112 +1,67 @@
 package vulkan
 
-import (
-	"graft/kernels"
-)
-
-const (
-	matmulTile = 16 // rows and columns of c that a workgroup makes
-	matmulAxes = 3  // batch axes that the kernel walks; more are separate launches
-)
-
-// matmul is a MatMul on its way to launches. The batch strides are those of a, b,
-// residual and c.
-type matmul struct {
-	x                  *expansion
-	a, b, bias, res, c kernels.View
-	hasRes             bool
-	m, k, n            int
-	lda, ldb, ldr, ldc int
-	spec               []uint32
-	reads, writes      []kernels.Span
-}
+import "graft/kernels"
 
 func expandMatMul(x *expansion) error {
 	in := x.in
 	if err := x.countable(append(in.In[:len(in.In):len(in.In)], in.Out...)...); err != nil {
 		return err
 	}
-	w := &matmul{x: x, a: in.In[0], b: in.In[1], c: in.Out[0]}
-	w.m, w.k, w.n = kernels.MatMulShape(in)
-	r := len(w.c.Shape) - 2
-	var hasBias bool
-	if w.bias, hasBias = kernels.In(in, "bias"); !hasBias {
-		w.bias = w.a
+	g := gemm{transA: in.Attr.TransA, transB: in.Attr.TransB, alpha: in.Attr.Alpha, beta: in.Attr.Beta,
+		a: x.matrix(in.In[0]), b: x.matrix(in.In[1]), c: x.matrix(in.Out[0])}
+	g.m, g.k, g.n = kernels.MatMulShape(in)
+	g.batch = in.Out[0].Shape[:len(in.Out[0].Shape)-2]
+	if v, ok := kernels.In(in, "bias"); ok {
+		g.bias = &operand{at: x.at(v, 0), typ: x.prog.DType(v)}
 	}
-	if w.res, w.hasRes = kernels.In(in, "residual"); !w.hasRes {
-		w.res = w.c // same shape and type; never read
+	if v, ok := kernels.In(in, "residual"); ok {
+		residual := x.matrix(v)
+		g.residual = &residual
 	}
-	w.lda, w.ldb, w.ldr, w.ldc = w.a.Stride[r], w.b.Stride[r], w.res.Stride[r], w.c.Stride[r]
-	w.spec = []uint32{x.dtype(w.a), x.dtype(w.b), x.dtype(w.c), x.dtype(w.bias),
-		flag(in.Attr.TransA), flag(in.Attr.TransB), flag(hasBias), flag(w.hasRes),
-		float(in.Attr.Alpha), float(in.Attr.Beta)}
-	w.reads, w.writes = x.whole()
-	w.batch(collapse(w.c.Shape[:r], w.a.Stride[:r], w.b.Stride[:r], w.res.Stride[:r], w.c.Stride[:r]), [4]int{})
+	x.gemm(g)
 	return nil
 }
 
-// batch launches for every index of axes, from the elements base on. The grid holds
-// the innermost axes, as many as fit; the outer ones are separate launches.
-func (w *matmul) batch(axes []axis, base [4]int) {
-	n := 1
-	for _, a := range axes {
-		n *= a.size
-	}
-	if len(axes) <= matmulAxes && n <= maxGroups {
-		w.tiles(pad(axes, matmulAxes, 4), n, base)
-		return
-	}
-	// Whole runs of the first axis when it is the only one, else single indices.
-	first, step := axes[0], 1
-	if len(axes) == 1 {
-		step = maxGroups
-	}
-	for i := 0; i < first.size; i += step {
-		at := base
-		for k := range at {
-			at[k] += i * first.stride[k]
-		}
-		if step == 1 {
-			w.batch(axes[1:], at)
-		} else {
-			w.batch([]axis{{min(step, first.size-i), first.stride}}, at)
-		}
-	}
+// matrix is a view as an operand of a gemm: its last two axes are the matrix.
+func (x *expansion) matrix(v kernels.View) operand {
+	r := len(v.Shape) - 2
+	return operand{at: x.at(v, 0), typ: x.prog.DType(v), ld: v.Stride[r], batch: v.Stride[:r]}
 }
 
-// tiles launches for all rows and columns of c, in pieces that fit the grid.
-func (w *matmul) tiles(axes []axis, batches int, base [4]int) {
-	const most = maxGroups * matmulTile
-	for m := 0; m < w.m; m += most {
-		for n := 0; n < w.n; n += most {
-			rows, cols := min(most, w.m-m), min(most, w.n-n)
-			a, b := base[0]+m*w.lda, base[1]+n
-			if w.x.in.Attr.TransA {
-				a = base[0] + m
-			}
-			if w.x.in.Attr.TransB {
-				b = base[1] + n*w.ldb
-			}
-			bias := 0
-			if w.spec[6] != 0 {
-				bias = n
-			}
-			x := w.x
-			words := []uint32{uint32(rows), uint32(cols), uint32(w.k),
-				uint32(w.lda), uint32(w.ldb), uint32(w.ldr), uint32(w.ldc),
-				uint32(axes[1].size), uint32(axes[2].size)}
-			for operand := range 4 {
-				for _, ax := range axes {
-					words = append(words, uint32(ax.stride[operand]))
-				}
-			}
-			x.add(launch{kernel: "matmul", spec: w.spec,
-				addrs: []place{x.at(w.a, a), x.at(w.b, b), x.at(w.bias, bias),
-					x.at(w.res, base[2]+m*w.ldr+n), x.at(w.c, base[3]+m*w.ldc+n)},
-				words: words,
-				groups: [3]uint32{uint32((cols + matmulTile - 1) / matmulTile),
-					uint32((rows + matmulTile - 1) / matmulTile), uint32(batches)},
-				reads: w.reads, writes: w.writes})
+const (
+	matmulTile = 16 // rows and columns of c that a workgroup makes
+	matmulAxes = 3  // batch axes that a kernel walks
+)
+
+// tiles launches a product, a workgroup for every tile of c.
+func (x *expansion) tiles(p product) {
+	m, n := p.size(axisM), p.size(axisN)
+	batches := 1
+	for _, a := range p.batches() {
+		batches *= a.size
+	}
+	l := launch{kernel: "matmul",
+		spec: []uint32{uint32(p.a.typ), uint32(p.b.typ), uint32(p.c.typ), 0,
+			flag(p.transA), flag(p.transB), flag(p.bias != nil), flag(p.residual != nil), float(p.alpha), float(p.beta)},
+		groups: [3]uint32{uint32((n + matmulTile - 1) / matmulTile), uint32((m + matmulTile - 1) / matmulTile), uint32(batches)},
+	}
+	if p.bias != nil {
+		l.spec[3] = uint32(p.bias.typ)
+	}
+	residual, _ := p.operand(opResidual)
+	axes := pad(p.batches(), matmulAxes, numOperands)
+	l.words = []uint32{uint32(m), uint32(n), uint32(p.size(axisK)),
+		uint32(p.a.ld), uint32(p.b.ld), uint32(residual.ld), uint32(p.c.ld),
+		uint32(axes[1].size), uint32(axes[2].size)}
+	for op := range numOperands {
+		l.addrs = append(l.addrs, p.start(op))
+		if op == opBias {
+			continue // the same for every matrix
+		}
+		for _, a := range axes {
+			l.words = append(l.words, uint32(a.stride[op]))
 		}
 	}
+	l.reads, l.writes = p.spans()
+	x.add(l)
 }

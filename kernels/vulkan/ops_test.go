@@ -205,7 +205,7 @@ func TestMatMulSplit(t *testing.T) {
 			r := newRig(t, nil)
 			a, b := r.add("a", kernels.F32, kernels.Input, c.shape[0]...), r.add("b", kernels.F32, kernels.Input, c.shape[1]...)
 			out := r.add("c", kernels.F32, kernels.Output, c.shape[2]...)
-			x, err := expandInstr(&r.prog, 0, kernels.Instr{Op: kernels.MatMul, In: []kernels.View{a, b}, Out: []kernels.View{out},
+			x, err := expandInstr(target{}, &r.prog, 0, kernels.Instr{Op: kernels.MatMul, In: []kernels.View{a, b}, Out: []kernels.View{out},
 				Attr: kernels.Attr{Alpha: 1, TransA: c.trans, TransB: c.trans}})
 			if err != nil {
 				t.Fatal(err)

@@ -13,7 +13,7 @@ func (b *Backend) Plan(p *kernels.Program) (kernels.Plan, error) {
 	if err := p.Validate(); err != nil {
 		return kernels.Plan{}, fmt.Errorf("vulkan: %w", err)
 	}
-	expansions, scratch, err := expand(p)
+	expansions, scratch, err := expand(b.target(), p)
 	if err != nil {
 		return kernels.Plan{}, err
 	}
@@ -42,9 +42,9 @@ func (b *Backend) Plan(p *kernels.Program) (kernels.Plan, error) {
 }
 
 // expand turns every instruction into launches and lists their scratch.
-func expand(p *kernels.Program) (xs []*expansion, scratch []int64, err error) {
+func expand(t target, p *kernels.Program) (xs []*expansion, scratch []int64, err error) {
 	for i, in := range p.Code {
-		x, err := expandInstr(p, i, in)
+		x, err := expandInstr(t, p, i, in)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w (%s, instruction %d)", err, p.Name, i)
 		}
@@ -74,8 +74,8 @@ type step struct {
 
 // steps finds the launch of every dispatch of a plan. The order is the plan's: a test
 // may shuffle the dispatches of a group or keep only some.
-func steps(p *kernels.Program, pl kernels.Plan) ([]step, error) {
-	xs, _, err := expand(p)
+func steps(t target, p *kernels.Program, pl kernels.Plan) ([]step, error) {
+	xs, _, err := expand(t, p)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,32 @@
+package vulkan
+
+import "graft/kernels/vulkan/vk"
+
+// target is all that the choice of kernels may depend on beside a program: what a device
+// allows and what class it is of. Equal targets give equal plans.
+type target struct {
+	sharedMemory int // bytes that a workgroup may have
+	invocations  int // of a workgroup
+	units        int // workgroups that it takes to keep the device busy
+}
+
+func (b *Backend) target() target {
+	return target{
+		sharedMemory: b.props.MaxSharedMemory,
+		invocations:  min(b.props.MaxInvocations, int(b.props.MaxGroupSize[0])),
+		units:        unitsOf(b.props.Type),
+	}
+}
+
+// unitsOf goes by the class of device, since Vulkan does not tell how many cores one has.
+func unitsOf(class vk.DeviceType) int {
+	switch class {
+	case vk.TypeDiscrete:
+		return 96
+	case vk.TypeVirtual:
+		return 64
+	case vk.TypeCPU:
+		return 4
+	}
+	return 16
+}
