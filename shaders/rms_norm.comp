@@ -1,58 +1,68 @@
 // sum = x [+ residual]; rstd = 1 / sqrt(mean(sum^2) + eps); y = sum * rstd * w, or * (1 + w).
 // x, residual, y, sum (N, C); w (C); rstd (N).
-// Dispatch: (min(N, 65535), 1, 1) workgroups of 128, one row at a time each.
-// Shared memory: one partial sum an invocation, 512 B.
-// Deterministic: strided partial sums, then a fixed tree. y and sum may lie on x and residual: an element is read and written by one invocation, after the row's sum is known.
+// Dispatch: (min(ceil(N/ROWS), 65535), 1, 1) workgroups of 256, ROWS rows at a time each (rows.glsl); a row is read once where VECS > 0.
+// Shared memory: that of rows.glsl, 2 KiB.
+// Deterministic: the order of a row's sum depends on C only. y and sum may lie on x and residual: an element is read and written by one invocation.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
+#include "rows.glsl"
 
-const int SIZE = 128;
-layout(local_size_x = 128) in;
-
-layout(constant_id = 0) const int ACT_TYPE = 0;
-layout(constant_id = 1) const int W_TYPE = 0;
-layout(constant_id = 2) const int HAS_RESIDUAL = 0;
-layout(constant_id = 3) const int PLUS_ONE = 0;
+layout(constant_id = 3) const int ACT_TYPE = 0;
+layout(constant_id = 4) const int W_TYPE = 0;
+layout(constant_id = 5) const int HAS_RESIDUAL = 0;
+layout(constant_id = 6) const int PLUS_ONE = 0;
 
 layout(push_constant) uniform Args {
 	uvec2 x, w, residual, y, rstd, sum; // an absent operand has the address of x
 	int N, C;
+	float perC; // 1 / C
 	float eps;
 } p;
 
-shared float part[SIZE];
-
-// The element i of x [+ residual]. It is kept in f32: what sum stores may be rounded.
-float element(int i) {
-	float v = load(p.x, i, ACT_TYPE);
-	if (HAS_RESIDUAL != 0) v += load(p.residual, i, ACT_TYPE);
+// Four columns of x [+ residual]. They are kept in f32: what sum stores may be rounded.
+vec4 element(int row, int c) {
+	vec4 v = loadRow(p.x, row, c, p.C, ACT_TYPE);
+	if (HAS_RESIDUAL != 0) v += loadRow(p.residual, row, c, p.C, ACT_TYPE);
 	return v;
 }
 
+// 1 / sqrt(a): one Newton step, because devices promise two units in the last place only.
+float inverseRoot(float a) {
+	float r = inversesqrt(a);
+	if (notFinite(r) || r == 0.0) return r;
+	return fma(0.5 * r, fma(-a * r, r, 1.0), r);
+}
+
+void finish(int row, int c, vec4 v, float rstd) {
+	vec4 w = loadRow(p.w, 0, c, p.C, W_TYPE);
+	if (PLUS_ONE != 0) w += 1.0;
+	storeRow(p.y, row, c, p.C, ACT_TYPE, v * rstd * w);
+	if (HAS_RESIDUAL != 0) storeRow(p.sum, row, c, p.C, ACT_TYPE, v);
+}
+
 void main() {
-	int lid = int(gl_LocalInvocationID.x);
-	for (int n = int(gl_WorkGroupID.x); n < p.N; n += int(gl_NumWorkGroups.x)) {
-		int row = n * p.C;
-		float s = 0;
-		for (int i = lid; i < p.C; i += SIZE) {
-			float v = element(row + i);
-			s = fma(v, v, s);
+	int step = int(gl_NumWorkGroups.x) * ROWS;
+	for (int n0 = int(gl_WorkGroupID.x) * ROWS; n0 < p.N; n0 += step) {
+		bool live = n0 + slot() < p.N;
+		int n = live ? n0 + slot() : n0, row = n * p.C;
+		vec4 v[KEPT], s = vec4(0);
+		[[unroll]] for (int k = 0; k < VECS; k++) {
+			v[k] = element(row, column(k));
+			s = fma(v[k], v[k], s);
 		}
-		part[lid] = s;
-		barrier();
-		for (int half_ = SIZE / 2; half_ > 0; half_ /= 2) {
-			if (lid < half_) part[lid] += part[lid + half_];
-			barrier();
+		if (VECS == 0)
+			for (int c = column(0); c < p.C; c += 4 * LANES) {
+				vec4 u = element(row, c);
+				s = fma(u, u, s);
+			}
+		float rstd = inverseRoot(fma(sumRow(s), p.perC, p.eps));
+		if (live) {
+			[[unroll]] for (int k = 0; k < VECS; k++) finish(row, column(k), v[k], rstd);
+			if (VECS == 0)
+				for (int c = column(0); c < p.C; c += 4 * LANES) finish(row, c, element(row, c), rstd);
+			if (lane() == 0) Floats(p.rstd).v[n] = rstd;
 		}
-		float rstd = 1.0 / sqrt(part[0] / float(p.C) + p.eps);
-		for (int i = lid; i < p.C; i += SIZE) {
-			float v = element(row + i), w = load(p.w, i, W_TYPE);
-			if (PLUS_ONE != 0) w += 1.0;
-			store(p.y, row + i, ACT_TYPE, v * rstd * w);
-			if (HAS_RESIDUAL != 0) store(p.sum, row + i, ACT_TYPE, v);
-		}
-		if (lid == 0) Floats(p.rstd).v[n] = rstd;
-		barrier(); // part is written again for the next row
 	}
 }

@@ -58,13 +58,14 @@ func (x *expansion) take(bytes int64) place {
 
 // expanders holds the kernels this backend has; nil is unsupported.
 var expanders = [kernels.NumOps]func(*expansion) error{
-	kernels.Fill:    expandFill,
-	kernels.Copy:    expandCopy,
-	kernels.MatMul:  expandMatMul,
-	kernels.RMSNorm: expandRMSNorm,
-	kernels.SumSq:   expandSumSq,
-	kernels.Advance: expandAdvance,
-	kernels.AdamW:   expandAdamW,
+	kernels.Fill:       expandFill,
+	kernels.Copy:       expandCopy,
+	kernels.MatMul:     expandMatMul,
+	kernels.RMSNorm:    expandRMSNorm,
+	kernels.RMSNormBwd: expandRMSNormBwd,
+	kernels.SumSq:      expandSumSq,
+	kernels.Advance:    expandAdvance,
+	kernels.AdamW:      expandAdamW,
 }
 
 // expandInstr turns an instruction into launches for a device.
