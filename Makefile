@@ -30,7 +30,7 @@ lint: ## gofmt, vet, the repository's own rules; golangci-lint where it is insta
 bench: ## benchmarks; figures count side by side in one run only
 	$(GO) test -run '^$$' -bench . -benchmem ./bench ./kernels/cpu ./kernels/vulkan ./model/... ./elo/data
 
-generate: ## rebuild what is generated and show what changed; needs glslang-tools, spirv-tools, $$GRAFT_DATA
+generate: ## rebuild what is generated and show what changed; needs glslang-tools, spirv-tools, for matrix kernels .ci/matrix, $$GRAFT_DATA
 	$(GO) generate ./...
 	@git status --short
 	@test -z "$$(git status --porcelain)" || { echo "generated files were stale, or the tree was not clean"; exit 1; }

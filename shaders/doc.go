@@ -7,10 +7,12 @@
 //
 // One kernel a file; its head says what it computes, the shapes, the dispatch, the
 // shared memory and why it is deterministic. Storage types and options are
-// specialisation constants, so one SPIR-V module serves all of them. Buffers come as
-// device addresses in push constants.
+// specialisation constants, so one SPIR-V module serves all of them. Only the type of
+// a cooperative matrix cannot be one: such sources name their modules in lines
+// "//graft:build KERNEL MACRO=VALUE". Buffers come as device addresses in push constants.
 //
-// After a change, run go generate ./shaders (needs glslangValidator and spirv-val);
+// After a change, run go generate ./shaders (needs glslangValidator and spirv-val; for
+// cooperative matrices newer ones, as internal/genshaders says);
 // spv/manifest.txt holds hashes of sources and results, and the tests fail when they
 // do not belong together. The package is a leaf and knows nothing of Vulkan.
 package shaders

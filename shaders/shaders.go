@@ -18,7 +18,7 @@ var built embed.FS
 
 const manifestFile = "spv/manifest.txt"
 
-// SPIRV returns the module built from name.comp.
+// SPIRV returns the module of a kernel.
 func SPIRV(name string) ([]byte, error) {
 	code, err := built.ReadFile("spv/" + name + ".spv")
 	if err != nil {
@@ -39,9 +39,11 @@ func Fingerprint() string {
 
 // Entry is a line of the manifest.
 type Entry struct {
-	Name   string // of the kernel
-	Source string // SourceHash of name.comp
-	SPIRV  string // SHA-256 of spv/name.spv
+	Name     string // of the kernel
+	File     string // its source, name.comp but for kernels that share one
+	Compiler string // "base", or "matrix" for the one that knows cooperative matrices
+	Source   string // SourceHash of File
+	SPIRV    string // SHA-256 of spv/name.spv
 }
 
 // Manifest lists the kernels, sorted by name.
@@ -56,10 +58,10 @@ func Manifest() ([]Entry, error) {
 			continue
 		}
 		f := strings.Fields(sc.Text())
-		if len(f) != 3 {
-			return nil, fmt.Errorf("shaders: %s: line %q: want a name and two hashes", manifestFile, sc.Text())
+		if len(f) != 5 {
+			return nil, fmt.Errorf("shaders: %s: line %q: want kernel, file, compiler and two hashes", manifestFile, sc.Text())
 		}
-		all = append(all, Entry{f[0], f[1], f[2]})
+		all = append(all, Entry{f[0], f[1], f[2], f[3], f[4]})
 	}
 	return all, nil
 }

@@ -18,14 +18,17 @@ func TestManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
+	var names, sources []string
 	for _, e := range entries {
-		names = append(names, e.Name)
-		src, err := SourceHash(os.DirFS("."), e.Name+".comp")
+		names = append(names, e.Name+".spv")
+		if !slices.Contains(sources, e.File) {
+			sources = append(sources, e.File)
+		}
+		src, err := SourceHash(os.DirFS("."), e.File)
 		if err != nil {
 			t.Error(err)
 		} else if src != e.Source {
-			t.Errorf("%s.comp or a file it includes has changed: run go generate ./shaders", e.Name)
+			t.Errorf("%s or a file it includes has changed: run go generate ./shaders", e.File)
 		}
 		code, err := SPIRV(e.Name)
 		if err != nil {
@@ -36,17 +39,17 @@ func TestManifest(t *testing.T) {
 			t.Errorf("spv/%s.spv is not what the manifest says: run go generate ./shaders", e.Name)
 		}
 	}
-	for _, pattern := range []string{"*.comp", "spv/*.spv"} {
+	slices.Sort(sources)
+	for pattern, want := range map[string][]string{"*.comp": sources, "spv/*.spv": names} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, f := range files {
-			f = filepath.Base(f)
-			files[i] = strings.TrimSuffix(f, filepath.Ext(f))
+			files[i] = filepath.Base(f)
 		}
-		if !slices.Equal(files, names) {
-			t.Errorf("%s: got %v, manifest has %v", pattern, files, names)
+		if !slices.Equal(files, want) {
+			t.Errorf("%s: got %v, manifest has %v", pattern, files, want)
 		}
 	}
 }
