@@ -42,14 +42,17 @@ type Backend interface {
 	Supports(p *Program, in Instr) error
 	// Plan gives dispatches, offsets and bytes. It allocates no device memory.
 	Plan(p *Program) (Plan, error)
-	// Alloc gives size bytes, zeroed, aligned to Caps().Align.
+	// Alloc gives size bytes, zeroed, aligned to Caps().Align. The size may
+	// exceed Caps().MaxBuffer; the buffer then is made of several pieces.
 	Alloc(size int64, where Place) (Buffer, error)
 	// Compile records the program. Every persistent slot must be in bind;
 	// inputs and outputs may be, else the Exec owns memory for them. temp must
 	// hold plan.TempBytes and may be shared by programs that do not run at
 	// once. Plan chooses kernels and barriers before memory is known, so it
 	// takes regions to start at multiples of Caps().Align, and the region of a
-	// slot that the program writes to share no bytes with another's.
+	// slot that the program writes to share no bytes with another's. What a
+	// slot occupies must straddle no multiple of Caps().MaxBuffer in its
+	// buffer; a temporary region of more than one piece starts at a multiple.
 	Compile(p *Program, plan Plan, bind map[SlotID]Region, temp Region) (Exec, error)
 	io.Closer
 }
@@ -69,8 +72,8 @@ type Exec interface {
 	io.Closer
 }
 
-// Buffer is a piece of memory. Bytes is nil when the CPU cannot see it; use
-// Upload and Download, which work everywhere. A buffer whose Bytes is nil
+// Buffer is a range of memory. Bytes is nil when the CPU cannot see it, or sees
+// several pieces of it; use Upload and Download, which work everywhere. A buffer whose Bytes is nil
 // should be an io.ReaderAt and io.WriterAt, else every transfer is a program.
 type Buffer interface {
 	Bytes() []byte
@@ -83,18 +86,6 @@ type Region struct {
 	Buffer Buffer
 	Offset int64
 	Size   int64
-}
-
-// Caps describes a device.
-type Caps struct {
-	Name        string  // name of the backend
-	Device      string  // what the hardware or driver calls itself
-	Fingerprint string  // what can change the bits of a result: device, driver, kernels, tier
-	Align       int64   // alignment of offsets, bytes
-	Memory      int64   // bytes available; 0 is unknown
-	MaxBuffer   int64   // bytes of one buffer; 0 is no limit
-	MatrixTypes []DType // types with fast matrix products
-	Threads     int     // CPU threads, 0 elsewhere
 }
 
 // Timing is the time of one dispatch.

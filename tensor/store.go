@@ -12,19 +12,19 @@ import (
 // and the one temporary region that they share. Declare programs, look at
 // Bytes, Alloc, then Compile each.
 type Store struct {
-	be      kernels.Backend
-	slots   map[string]*stored
-	names   []string // in the order of declaration
-	plans   map[*kernels.Program]kernels.Plan
-	temp    int64
-	io      int64
-	mem     kernels.Buffer
-	tempMem kernels.Buffer
-	execs   []kernels.Exec
+	be    kernels.Backend
+	slots map[string]*stored
+	names []string // in the order of declaration
+	plans map[*kernels.Program]kernels.Plan
+	temp  int64
+	io    int64
+	mem   []kernels.Buffer // for persistent slots, each of one piece; the last for temporaries
+	execs []kernels.Exec
 }
 
 type stored struct {
 	slot   kernels.Slot
+	buffer int // index into mem
 	offset int64
 }
 
@@ -38,6 +38,9 @@ func NewStore(be kernels.Backend) *Store {
 func (s *Store) Declare(p *kernels.Program) error {
 	if s.mem != nil {
 		return errors.New("tensor: store: Declare after Alloc")
+	}
+	if err := s.be.Caps().Fits(p); err != nil {
+		return err
 	}
 	pl, err := s.be.Plan(p)
 	if err != nil {
@@ -75,7 +78,12 @@ func (m Memory) Total() int64 { return m.Persistent + m.Temp + m.IO }
 
 // Memory returns what Alloc and Compile will take.
 func (s *Store) Memory() Memory {
-	return Memory{Persistent: s.layout(), Temp: s.temp, IO: s.io}
+	caps := s.be.Caps()
+	m := Memory{Temp: caps.BufferBytes(s.temp), IO: s.io}
+	for _, n := range s.layout() {
+		m.Persistent += caps.BufferBytes(n)
+	}
+	return m
 }
 
 // BytesOf returns the bytes of the persistent slots that match.
@@ -89,25 +97,38 @@ func (s *Store) BytesOf(match func(name string) bool) int64 {
 	return n
 }
 
-func (s *Store) layout() int64 {
-	align := max(1, s.be.Caps().Align)
-	var end int64
+// layout places the persistent slots side by side and returns the size of each
+// buffer. A slot that would straddle two pieces of a buffer starts another: that
+// leaves no holes, however large slots are.
+func (s *Store) layout() (sizes []int64) {
+	caps := s.be.Caps()
+	sizes = []int64{0}
 	for _, name := range s.names {
-		st := s.slots[name]
-		st.offset = end
-		end += (st.slot.Bytes() + align - 1) / align * align
+		st, last := s.slots[name], len(sizes)-1
+		n := st.slot.Bytes()
+		st.buffer, st.offset = last, caps.Place(sizes[last], n)
+		if caps.MaxBuffer > 0 && st.offset+n > caps.MaxBuffer {
+			st.buffer, st.offset = last+1, 0
+			sizes = append(sizes, 0)
+		}
+		sizes[st.buffer] = st.offset + n
 	}
-	return end
+	return sizes
 }
 
-// Alloc takes the memory, zeroed.
+// Alloc takes the memory, zeroed: all of it or, with an error, none.
 func (s *Store) Alloc() error {
-	var err error
-	if s.mem, err = s.be.Alloc(max(1, s.layout()), kernels.Device); err != nil {
-		return err
+	if s.mem != nil {
+		return errors.New("tensor: store: Alloc twice")
 	}
-	s.tempMem, err = s.be.Alloc(max(1, s.temp), kernels.Device)
-	return err
+	for _, n := range append(s.layout(), s.temp) {
+		b, err := s.be.Alloc(n, kernels.Device)
+		if err != nil {
+			return errors.Join(err, s.Close())
+		}
+		s.mem = append(s.mem, b)
+	}
+	return nil
 }
 
 // Compile makes a declared program runnable. Its Exec is closed with the store.
@@ -122,7 +143,7 @@ func (s *Store) Compile(p *kernels.Program) (kernels.Exec, error) {
 			bind[kernels.SlotID(i)] = s.region(s.slots[slot.Name])
 		}
 	}
-	ex, err := s.be.Compile(p, pl, bind, kernels.Region{Buffer: s.tempMem, Size: s.temp})
+	ex, err := s.be.Compile(p, pl, bind, kernels.Region{Buffer: s.mem[len(s.mem)-1], Size: s.temp})
 	if err == nil {
 		s.execs = append(s.execs, ex)
 	}
@@ -130,7 +151,7 @@ func (s *Store) Compile(p *kernels.Program) (kernels.Exec, error) {
 }
 
 func (s *Store) region(st *stored) kernels.Region {
-	return kernels.Region{Buffer: s.mem, Offset: st.offset, Size: st.slot.Bytes()}
+	return kernels.Region{Buffer: s.mem[st.buffer], Offset: st.offset, Size: st.slot.Bytes()}
 }
 
 // Names lists the persistent slots in the order in which they were declared.
@@ -171,7 +192,7 @@ func (s *Store) part(name string, offset, n int64) (kernels.Region, error) {
 	if size := st.slot.Bytes(); offset < 0 || n < 0 || offset > size-n {
 		return kernels.Region{}, fmt.Errorf("tensor: store: bytes [%d, %d) of %q, which has %d", offset, offset+n, name, size)
 	}
-	return kernels.Region{Buffer: s.mem, Offset: st.offset + offset, Size: n}, nil
+	return kernels.Region{Buffer: s.mem[st.buffer], Offset: st.offset + offset, Size: n}, nil
 }
 
 // Close frees programs and memory.
@@ -180,11 +201,9 @@ func (s *Store) Close() error {
 	for _, ex := range slices.Backward(s.execs) {
 		errs = append(errs, ex.Close())
 	}
-	for _, b := range []kernels.Buffer{s.tempMem, s.mem} {
-		if b != nil {
-			errs = append(errs, b.Close())
-		}
+	for _, b := range slices.Backward(s.mem) {
+		errs = append(errs, b.Close())
 	}
-	s.execs, s.mem, s.tempMem = nil, nil, nil
+	s.execs, s.mem = nil, nil
 	return errors.Join(errs...)
 }

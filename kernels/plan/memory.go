@@ -13,6 +13,9 @@ import (
 type Options struct {
 	// Align is the alignment of every offset in bytes; 0 is 1.
 	Align int64
+	// Piece is the number of bytes of which no slot and no scratch straddles a
+	// multiple, as in kernels.Caps.MaxBuffer; 0 is no limit.
+	Piece int64
 	// Scratch is the number of bytes that each instruction needs beside its
 	// operands, alive during that instruction only. May be nil.
 	Scratch []int64
@@ -65,7 +68,7 @@ func Memory(p *kernels.Program, o Options) (Layout, error) {
 			blocks[i].span = span{0, math.MaxInt}
 		}
 	}
-	if err := place(blocks, o.Align); err != nil {
+	if err := place(p, blocks, o); err != nil {
 		return Layout{}, fmt.Errorf("plan: %s: %w", p.Name, err)
 	}
 	at := make([]int64, len(p.Slots))
@@ -207,7 +210,8 @@ func blocksOf(p *kernels.Program, life []span, owner []int) []block {
 
 // place gives offsets, the largest blocks first, each to the tightest gap
 // between the blocks that are alive at the same time.
-func place(blocks []block, align int64) error {
+func place(p *kernels.Program, blocks []block, o Options) error {
+	caps := kernels.Caps{Align: o.Align, MaxBuffer: o.Piece}
 	order := make([]int, len(blocks))
 	for i := range order {
 		order[i] = i
@@ -219,6 +223,9 @@ func place(blocks []block, align int64) error {
 	var live []*block // placed blocks that meet the current one, by offset
 	for k, i := range order {
 		b := &blocks[i]
+		if o.Piece > 0 && b.size > o.Piece {
+			return fmt.Errorf("%s takes %d bytes, one piece of a buffer holds %d: %w", b.what(p), b.size, o.Piece, kernels.ErrOutOfMemory)
+		}
 		live = live[:0]
 		for _, j := range order[:k] {
 			if blocks[j].meets(b.span) {
@@ -228,15 +235,16 @@ func place(blocks []block, align int64) error {
 		slices.SortFunc(live, func(x, y *block) int { return cmp.Compare(x.offset, y.offset) })
 		best, bestGap, end := int64(-1), int64(math.MaxInt64), int64(0)
 		for _, x := range live {
-			if gap := x.offset - end; gap >= b.size && gap < bestGap {
-				best, bestGap = end, gap
+			at := caps.Place(end, b.size)
+			if gap := x.offset - at; gap >= b.size && gap < bestGap {
+				best, bestGap = at, gap
 			}
-			end = max(end, alignUp(x.offset+x.size, align))
+			end = max(end, x.offset+x.size)
 		}
 		if best < 0 {
-			best = end
+			best = caps.Place(end, b.size)
 		}
-		if best > math.MaxInt64-align-b.size {
+		if best < 0 || best > math.MaxInt64-o.Align-b.size {
 			return fmt.Errorf("temporaries exceed %d bytes", int64(math.MaxInt64))
 		}
 		b.offset = best
@@ -244,4 +252,10 @@ func place(blocks []block, align int64) error {
 	return nil
 }
 
-func alignUp(n, align int64) int64 { return (n + align - 1) / align * align }
+// what names a block in an error.
+func (b *block) what(p *kernels.Program) string {
+	if b.scratch {
+		return fmt.Sprintf("the scratch of instruction %d (%v)", b.id, p.Code[b.id].Op)
+	}
+	return fmt.Sprintf("temporary %q %v", p.Slots[b.id].Name, p.Slots[b.id].Shape)
+}

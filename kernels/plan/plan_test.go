@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -133,7 +134,7 @@ func interpret(t *testing.T, p *kernels.Program, l Layout, scratch []int64) []ui
 }
 
 func TestMemoryRandomPrograms(t *testing.T) {
-	inPlace, saved := 0, 0.0
+	inPlace, moved, saved := 0, 0, 0.0
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		p := randomProgram(r, 5+r.IntN(40))
@@ -153,8 +154,26 @@ func TestMemoryRandomPrograms(t *testing.T) {
 		if got, want := interpret(t, p, l, scratch), interpret(t, p, sep, scratch); !slices.Equal(got, want) {
 			t.Fatalf("seed %d: shared memory changes the result\n%v%+v", seed, p, l)
 		}
+		// Piece sizes at which a slot or scratch just fits, and is not aligned.
+		for _, piece := range []int64{1024, 1088, 2048} {
+			cut, err := Memory(p, Options{Align: 64, Piece: piece, Scratch: scratch})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkLayout(t, p, cut, scratch, 64)
+			checkPieces(t, p, cut, scratch, piece)
+			if got, want := interpret(t, p, cut, scratch), interpret(t, p, sep, scratch); !slices.Equal(got, want) {
+				t.Fatalf("seed %d: pieces of %d bytes change the result\n%v%+v", seed, piece, p, cut)
+			}
+			if cut.Bytes > l.Bytes {
+				moved++
+			}
+		}
 		inPlace += l.InPlace
 		saved += float64(l.Bytes) / float64(sep.Bytes) / 200
+	}
+	if moved == 0 {
+		t.Error("no block was moved out of a border of pieces in 600 layouts")
 	}
 	if inPlace == 0 {
 		t.Error("no output took over an input in 200 programs")
@@ -194,6 +213,48 @@ func checkLayout(t *testing.T, p *kernels.Program, l Layout, scratch []int64, al
 				t.Fatalf("scratch of instruction %d meets slot %d", i, a)
 			}
 		}
+	}
+}
+
+// checkPieces fails where something straddles a multiple of piece.
+func checkPieces(t *testing.T, p *kernels.Program, l Layout, scratch []int64, piece int64) {
+	t.Helper()
+	check := func(what string, off, size int64) {
+		if off/piece != (off+size-1)/piece {
+			t.Fatalf("%s lies at [%d, %d), in two pieces of %d", what, off, off+size, piece)
+		}
+	}
+	for i, s := range p.Slots {
+		if l.Offsets[i] >= 0 {
+			check(s.Name, l.Offsets[i], s.Bytes())
+		}
+	}
+	for i, n := range scratch {
+		if n > 0 {
+			check(fmt.Sprintf("scratch of %d", i), l.Scratch[i], n)
+		}
+	}
+}
+
+func TestMemoryTooLargeForPiece(t *testing.T) {
+	p := chain(100, func(a, b kernels.View) kernels.Instr {
+		return kernels.Instr{Op: kernels.Unary, In: []kernels.View{a}, Out: []kernels.View{b}}
+	})
+	for _, c := range []struct {
+		name    string
+		scratch []int64
+		piece   int64
+		want    string
+	}{
+		{"slot", nil, 399, `temporary "a" [100] takes 400 bytes, one piece of a buffer holds 399`},
+		{"scratch", []int64{0, 500, 0}, 400, `scratch of instruction 1 (unary) takes 500 bytes`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Memory(p, Options{Piece: c.piece, Scratch: c.scratch})
+			if !errors.Is(err, kernels.ErrOutOfMemory) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want ErrOutOfMemory with %q", err, c.want)
+			}
+		})
 	}
 }
 

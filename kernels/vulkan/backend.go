@@ -18,9 +18,11 @@ type Backend struct {
 	info    Info
 
 	memTypes  []vk.MemoryType
-	maxBuffer int64
-	unified   bool // the CPU sees device memory at full speed: no staging
-	tickBits  int  // valid bits of timestamps; 0 is none
+	heaps     []vk.MemoryHeap
+	align     int64
+	maxBuffer int64 // bytes of one piece of a buffer
+	unified   bool  // the CPU sees device memory at full speed: no staging
+	tickBits  int   // valid bits of timestamps; 0 is none
 
 	layout    vk.PipelineLayout
 	pipelines *pipelines
@@ -67,11 +69,10 @@ func (s session) open(arg string) (*Backend, error) {
 		buffers: map[*Buffer]struct{}{},
 		execs:   map[*exec]struct{}{},
 	}
-	b.memTypes, _ = phys.Memory()
+	b.memTypes, b.heaps = phys.Memory()
 	b.unified = b.props.Type == vk.TypeIntegrated || b.props.Type == vk.TypeCPU
-	if b.props.MaxAllocationSize > 0 {
-		b.maxBuffer = b.props.MaxAllocationSize - guard - minAlign
-	}
+	b.align = max(minAlign, b.props.BufferAlign)
+	b.maxBuffer = (min(b.props.MaxAllocationSize, b.props.MaxBufferSize) - guard) / b.align * b.align
 	family := computeFamily(phys)
 	b.tickBits = phys.QueueFamilies()[family].TimestampBits
 	b.dev, err = phys.CreateDevice(vk.DeviceInfo{
@@ -99,9 +100,10 @@ func (b *Backend) Caps() kernels.Caps {
 		Name:        "vulkan",
 		Device:      device,
 		Fingerprint: fmt.Sprintf("vulkan/%s/%s/%s", b.info.Name, b.info.Driver, shaders.Fingerprint()),
-		Align:       max(minAlign, b.props.BufferAlign),
+		Align:       b.align,
 		Memory:      b.info.Memory,
 		MaxBuffer:   b.maxBuffer,
+		Guard:       guard,
 	}
 }
 

@@ -8,23 +8,64 @@ import (
 	"graft/kernels"
 )
 
-// region checks a region and returns its device address and what the host sees of it.
-func (b *Backend) region(what string, r kernels.Region, need int64) (uint64, []byte, error) {
+// region checks a region and returns its buffer.
+func (b *Backend) region(what string, r kernels.Region, need int64) (*Buffer, error) {
 	u, ok := r.Buffer.(*Buffer)
 	if !ok || u.b != b {
-		return 0, nil, fmt.Errorf("%s: the buffer is not of this device", what)
+		return nil, fmt.Errorf("%s: the buffer is not of this device", what)
 	}
 	if r.Offset < 0 || r.Size < need || r.Offset > u.size-r.Size {
-		return 0, nil, fmt.Errorf("%s: region [%d, %d) of a buffer of %d bytes, needs %d", what, r.Offset, r.Offset+r.Size, u.size, need)
+		return nil, fmt.Errorf("%s: region [%d, %d) of a buffer of %d bytes, needs %d", what, r.Offset, r.Offset+r.Size, u.size, need)
 	}
 	if align := b.Caps().Align; r.Offset%align != 0 {
-		return 0, nil, fmt.Errorf("%s: offset %d is not a multiple of %d", what, r.Offset, align)
+		return nil, fmt.Errorf("%s: offset %d is not a multiple of %d", what, r.Offset, align)
 	}
-	var data []byte
-	if u.data != nil {
-		data = u.data[r.Offset : r.Offset+r.Size]
+	return u, nil
+}
+
+// bindTemp finds the temporary region. The plan placed temporaries and scratch as if the
+// region started where a piece does, so none may straddle one where it really lies.
+func (e *exec) bindTemp(pl kernels.Plan, r kernels.Region) (err error) {
+	if pl.TempBytes == 0 {
+		return nil
 	}
-	return u.addr + uint64(r.Offset), data, nil
+	const what = "the temporary region"
+	if e.temp, err = e.b.region(what, r, pl.TempBytes); err != nil {
+		return err
+	}
+	e.tempAt = r.Offset
+	check := func(name string, off, size int64) error {
+		if off > pl.TempBytes-size || e.temp.straddles(r.Offset+off, size) {
+			return fmt.Errorf("%s at offset %d: %s at %d, of %d bytes, lies in two pieces of its buffer or past its end", what, r.Offset, name, off, size)
+		}
+		return nil
+	}
+	for i, s := range e.prog.Slots {
+		if o := pl.Offsets[i]; s.Role == kernels.Temp && o >= 0 {
+			if err := check(fmt.Sprintf("slot %q", s.Name), o, s.Bytes()); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range e.steps {
+		for _, x := range slices.Concat(s.reads, s.writes) {
+			if x.Slot != kernels.Scratch {
+				continue
+			}
+			if err := check("scratch of "+s.kernel, s.scratch, x.Hi); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tempAddr is the device address of a byte of the temporary region.
+func (e *exec) tempAddr(offset int64) uint64 {
+	if e.temp == nil {
+		return 0
+	}
+	return e.temp.addr(e.tempAt + offset)
 }
 
 // disjoint refuses bindings that the plan's barriers cannot know of: barriers are placed
@@ -74,22 +115,7 @@ func (e *exec) disjoint(bind map[kernels.SlotID]kernels.Region, temp kernels.Reg
 
 // ownIO allocates the inputs and outputs that are not bound.
 func (e *exec) ownIO(bind map[kernels.SlotID]kernels.Region) (err error) {
-	align := e.b.Caps().Align
-	offsets := make([]int64, len(e.prog.Slots))
-	var total int64
-	for i, s := range e.prog.Slots {
-		_, bound := bind[kernels.SlotID(i)]
-		if offsets[i] = -1; bound || s.Role != kernels.Input && s.Role != kernels.Output {
-			continue
-		}
-		offsets[i] = total
-		if m := (moved{total, s.Bytes()}); s.Role == kernels.Input {
-			e.ins = append(e.ins, m)
-		} else {
-			e.outs = append(e.outs, m)
-		}
-		total += roundUp(s.Bytes(), align)
-	}
+	offsets, total := placeIO(e.prog, e.b.Caps(), func(id kernels.SlotID) bool { _, ok := bind[id]; return ok })
 	if total == 0 {
 		return nil
 	}
@@ -108,10 +134,30 @@ func (e *exec) ownIO(bind map[kernels.SlotID]kernels.Region) (err error) {
 		side = e.mirror
 	}
 	for i, s := range e.prog.Slots {
-		if o := offsets[i]; o >= 0 {
-			e.bases[i] = e.io.addr + uint64(o)
-			e.host[i] = side.data[o : o+s.Bytes() : o+s.Bytes()]
+		o := offsets[i]
+		if o < 0 {
+			continue
+		}
+		e.bases[i], e.host[i] = e.io.addr(o), side.host(o, s.Bytes())
+		if m := (moved{o, s.Bytes()}); s.Role == kernels.Input {
+			e.ins = append(e.ins, m)
+		} else {
+			e.outs = append(e.outs, m)
 		}
 	}
 	return nil
+}
+
+// placeIO lays out the inputs and outputs for which bound is false in one buffer: per slot
+// its offset, -1 for others, and the size of the buffer.
+func placeIO(p *kernels.Program, c kernels.Caps, bound func(kernels.SlotID) bool) (offsets []int64, total int64) {
+	offsets = make([]int64, len(p.Slots))
+	for i, s := range p.Slots {
+		if offsets[i] = -1; s.Role != kernels.Input && s.Role != kernels.Output || bound(kernels.SlotID(i)) {
+			continue
+		}
+		offsets[i] = c.Place(total, s.Bytes())
+		total = offsets[i] + s.Bytes()
+	}
+	return offsets, total
 }

@@ -67,7 +67,7 @@ func TestAllocTooLarge(t *testing.T) {
 	if _, err := b.Alloc(-1, kernels.Device); err == nil {
 		t.Error("-1 bytes: allocated")
 	}
-	for _, n := range []int64{b.Caps().MaxBuffer + 1, 1 << 62} {
+	for _, n := range []int64{b.largestHeap() + 1, 1 << 62} {
 		if _, err := b.Alloc(n, kernels.Device); !errors.Is(err, kernels.ErrOutOfMemory) {
 			t.Errorf("%d bytes: got %v, want ErrOutOfMemory", n, err)
 		}

@@ -16,7 +16,8 @@ type exec struct {
 	groups []int
 	steps  []step
 	bases  []uint64 // per slot: device address
-	temp   uint64   // device address of the temporary region
+	temp   *Buffer  // holds the temporary region
+	tempAt int64    // where it starts there
 	host   [][]byte // per slot: what the host sees of inputs and outputs
 
 	io      *Buffer // inputs and outputs that the exec owns
@@ -53,15 +54,13 @@ func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, tem
 	if len(pl.Offsets) != len(e.prog.Slots) {
 		return fmt.Errorf("the plan is of a program with %d slots, this has %d", len(pl.Offsets), len(e.prog.Slots))
 	}
-	if pl.TempBytes > 0 {
-		if e.temp, _, err = e.b.region("the temporary region", temp, pl.TempBytes); err != nil {
-			return err
-		}
+	if err := e.bindTemp(pl, temp); err != nil {
+		return err
 	}
 	for i, s := range e.prog.Slots {
 		id := kernels.SlotID(i)
 		if s.Role == kernels.Temp {
-			e.bases[i] = e.temp + uint64(max(pl.Offsets[i], 0))
+			e.bases[i] = e.tempAddr(max(pl.Offsets[i], 0))
 			continue
 		}
 		r, ok := bind[id]
@@ -71,13 +70,17 @@ func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, tem
 			}
 			continue
 		}
-		base, data, err := e.b.region(fmt.Sprintf("slot %q", s.Name), r, s.Bytes())
+		u, err := e.b.region(fmt.Sprintf("slot %q", s.Name), r, s.Bytes())
 		if err != nil {
 			return err
 		}
-		e.bases[i] = base
-		if s.Role != kernels.Persistent && data != nil {
-			e.host[i] = data[:s.Bytes():s.Bytes()]
+		if u.straddles(r.Offset, s.Bytes()) {
+			return fmt.Errorf("slot %q: region [%d, %d) straddles a multiple of %d, the size of a piece of its buffer",
+				s.Name, r.Offset, r.Offset+s.Bytes(), u.step)
+		}
+		e.bases[i] = u.addr(r.Offset)
+		if s.Role != kernels.Persistent {
+			e.host[i] = u.host(r.Offset, s.Bytes())
 		}
 	}
 	if err := e.disjoint(bind, temp, pl.TempBytes); err != nil {
@@ -105,7 +108,7 @@ func (e *exec) emit(c *vk.CommandBuffer, q *vk.Queries) error {
 	}
 	if e.mirror != nil && len(e.ins) > 0 {
 		for _, m := range e.ins {
-			c.Copy(e.io.buf, m.offset, e.mirror.buf, m.offset, m.size)
+			e.mirror.copyTo(c, e.io, m.offset, m.size)
 		}
 		c.Barrier()
 	}
@@ -130,7 +133,7 @@ func (e *exec) emit(c *vk.CommandBuffer, q *vk.Queries) error {
 	if e.mirror != nil && len(e.outs) > 0 {
 		c.Barrier()
 		for _, m := range e.outs {
-			c.Copy(e.mirror.buf, m.offset, e.io.buf, m.offset, m.size)
+			e.io.copyTo(c, e.mirror, m.offset, m.size)
 		}
 	}
 	// Replays follow one another on the queue: the next must see what this one wrote.
@@ -146,7 +149,7 @@ func (e *exec) dispatch(c *vk.CommandBuffer, s step) error {
 	}
 	e.pushBuf = s.push(e.pushBuf[:0], func(id kernels.SlotID) uint64 {
 		if id == kernels.Scratch {
-			return e.temp + uint64(s.scratch)
+			return e.tempAddr(s.scratch)
 		}
 		return e.bases[id]
 	})

@@ -16,7 +16,8 @@ import (
 // TestUpdateSteps runs three optimizer steps on both paths to memory against float64,
 // with a clip that bites and a step that must be skipped.
 func TestUpdateSteps(t *testing.T) {
-	for name, opener := range map[string]func(testing.TB) *Backend{"shared memory": open, "staged": staged} {
+	for name, opener := range map[string]func(testing.TB) *Backend{"shared memory": open, "staged": staged,
+		"pieces": inPieces(open, 20<<10), "staged pieces": inPieces(staged, 20<<10)} {
 		t.Run(name, func(t *testing.T) {
 			const n, lr, maxNorm = 5000, 0.01, 2.0
 			u := newUpdate(t, opener(t), n, kernels.BF16)
@@ -157,7 +158,8 @@ func TestRunAllocatesNothing(t *testing.T) {
 // TestChain feeds the result of one kernel to the next many times, in temporaries that
 // are reused, so that a missing barrier or a wrong offset shows.
 func TestChain(t *testing.T) {
-	for name, opener := range map[string]func(testing.TB) *Backend{"shared memory": open, "staged": staged} {
+	for name, opener := range map[string]func(testing.TB) *Backend{"shared memory": open, "staged": staged,
+		"pieces": inPieces(open, 6400), "staged pieces": inPieces(staged, 6400)} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, opener(t))
 			const n, c, depth = 33, 40, 12

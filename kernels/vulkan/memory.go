@@ -29,10 +29,19 @@ func typed(err error) error {
 
 var errClosed = errors.New("vulkan: the device is closed")
 
-// Buffer is device memory with an address. Bytes is nil when the CPU cannot see it;
-// ReadAt and WriteAt work everywhere, by way of a staging buffer.
+// Buffer is device memory with addresses. Drivers limit the size of one VkBuffer and one
+// allocation, so a larger buffer is made of several pieces, all but the last of which have
+// Caps().MaxBuffer bytes. Bytes is nil when the CPU cannot see the memory or there is more
+// than one piece; ReadAt and WriteAt work everywhere, by way of a staging buffer if need be.
 type Buffer struct {
-	b    *Backend
+	b      *Backend
+	pieces []piece
+	step   int64 // bytes of each piece but the last
+	size   int64
+}
+
+// piece is one VkBuffer in memory of its own.
+type piece struct {
 	buf  vk.Buffer
 	mem  vk.Memory
 	addr uint64
@@ -55,49 +64,59 @@ func (b *Backend) alloc(size int64, where kernels.Place) (*Buffer, error) {
 	if size < 0 {
 		return nil, fmt.Errorf("vulkan: alloc of %d bytes", size)
 	}
-	if b.maxBuffer > 0 && size > b.maxBuffer {
-		return nil, fmt.Errorf("vulkan: alloc of %d bytes: %s allows %d in one buffer: %w", size, b.props.Name, b.maxBuffer, kernels.ErrOutOfMemory)
+	// Else it would be tried piece by piece until some driver gives up.
+	if most := b.largestHeap(); size > most {
+		return nil, fmt.Errorf("vulkan: alloc of %d bytes: %s has %d: %w", size, b.props.Name, most, kernels.ErrOutOfMemory)
 	}
-	u := &Buffer{b: b, size: size}
-	if err := u.create(where); err != nil {
-		u.Close()
-		return nil, fmt.Errorf("vulkan: alloc of %d bytes: %w", size, typed(err))
+	u := &Buffer{b: b, size: size, step: b.maxBuffer}
+	for at := int64(0); at == 0 || at < size; at += u.step {
+		u.pieces = append(u.pieces, piece{size: min(u.step, size-at)})
+		if err := u.pieces[len(u.pieces)-1].create(b, where); err != nil {
+			u.Close()
+			return nil, fmt.Errorf("vulkan: alloc of %d bytes: %w", size, typed(err))
+		}
 	}
 	b.buffers[u] = struct{}{}
 	return u, nil
 }
 
-func (u *Buffer) create(where kernels.Place) (err error) {
-	dev := u.b.dev
-	// Fill and copies work on whole words.
-	total := (u.size + guard + 3) &^ 3
-	if u.buf, err = dev.CreateBuffer(total, vk.BufferUsageStorage|vk.BufferUsageDeviceAddress|
+func (p *piece) create(b *Backend, where kernels.Place) (err error) {
+	total := roundUp(p.size, b.align) + guard
+	if p.buf, err = b.dev.CreateBuffer(total, vk.BufferUsageStorage|vk.BufferUsageDeviceAddress|
 		vk.BufferUsageCopySource|vk.BufferUsageCopyTarget); err != nil {
 		return err
 	}
-	need, types := dev.Requirements(u.buf)
-	kind, mapped, err := u.b.memoryType(types, where)
+	need, types := b.dev.Requirements(p.buf)
+	kind, mapped, err := b.memoryType(types, where)
 	if err != nil {
 		return err
 	}
-	if u.mem, err = dev.Allocate(need, kind); err != nil {
+	if p.mem, err = b.dev.Allocate(need, kind); err != nil {
 		return err
 	}
-	if err = dev.Bind(u.buf, u.mem); err != nil {
+	if err = b.dev.Bind(p.buf, p.mem); err != nil {
 		return err
 	}
-	if u.addr = dev.Address(u.buf); u.addr == 0 {
+	if p.addr = b.dev.Address(p.buf); p.addr == 0 {
 		return errors.New("the driver gives no device address")
 	}
 	if mapped {
-		if u.data, err = dev.Map(u.mem, total); err != nil {
+		if p.data, err = b.dev.Map(p.mem, total); err != nil {
 			return err
 		}
-		clear(u.data)
-		u.data = u.data[:u.size:u.size]
+		clear(p.data)
+		p.data = p.data[:p.size:p.size]
 		return nil
 	}
-	return u.b.once(func(c *vk.CommandBuffer) { c.Fill(u.buf, 0, total, 0) })
+	return b.once(func(c *vk.CommandBuffer) { c.Fill(p.buf, 0, total, 0) })
+}
+
+// largestHeap is the size of the largest pool of memory.
+func (b *Backend) largestHeap() (n int64) {
+	for _, h := range b.heaps {
+		n = max(n, h.Size)
+	}
+	return n
 }
 
 // memoryType picks the type of memory for a place among those that a buffer allows.
@@ -121,10 +140,15 @@ func (b *Backend) memoryType(allowed uint32, where kernels.Place) (kind int, map
 	return 0, false, fmt.Errorf("%s has no memory type for it", b.props.Name)
 }
 
-// Bytes gives the memory as the CPU sees it, nil when it does not.
-func (u *Buffer) Bytes() []byte { return u.data }
+// Bytes gives the memory as the CPU sees it, nil when it does not see it in one.
+func (u *Buffer) Bytes() []byte {
+	if len(u.pieces) != 1 {
+		return nil
+	}
+	return u.pieces[0].data
+}
 
-// Size is the size asked for; the guard zone is not counted.
+// Size is the size asked for; the guard zones are not counted.
 func (u *Buffer) Size() int64 { return u.size }
 
 // Close frees the memory. No program that uses it may run any more.
@@ -133,10 +157,46 @@ func (u *Buffer) Close() error {
 		return nil
 	}
 	delete(u.b.buffers, u)
-	u.b.dev.DestroyBuffer(u.buf)
-	u.b.dev.Free(u.mem)
+	for _, p := range u.pieces {
+		u.b.dev.DestroyBuffer(p.buf)
+		u.b.dev.Free(p.mem)
+	}
 	*u = Buffer{}
 	return nil
+}
+
+// at gives the piece that holds a byte and the byte's offset in it.
+func (u *Buffer) at(off int64) (*piece, int64) {
+	i := min(off/u.step, int64(len(u.pieces)-1)) // the end belongs to the last piece
+	return &u.pieces[i], off - i*u.step
+}
+
+// addr is the device address of a byte.
+func (u *Buffer) addr(off int64) uint64 {
+	p, rel := u.at(off)
+	return p.addr + uint64(rel)
+}
+
+// host is what the CPU sees of size bytes that lie in one piece; nil for nothing.
+func (u *Buffer) host(off, size int64) []byte {
+	p, rel := u.at(off)
+	if p.data == nil {
+		return nil
+	}
+	return p.data[rel : rel+size : rel+size]
+}
+
+// straddles reports whether a range of bytes lies in more than one piece.
+func (u *Buffer) straddles(off, size int64) bool {
+	return size > 0 && off/u.step != (off+size-1)/u.step
+}
+
+// copyTo records a copy of a range to the same place in another buffer. The range must
+// lie in one piece of each.
+func (u *Buffer) copyTo(c *vk.CommandBuffer, dst *Buffer, off, size int64) {
+	from, at := u.at(off)
+	to, into := dst.at(off)
+	c.Copy(to.buf, into, from.buf, at, size)
 }
 
 // stageBytes is the size of the buffer through which unmapped memory is reached.
@@ -144,29 +204,27 @@ const stageBytes = 4 << 20
 
 // WriteAt copies p into the buffer at off and waits until it is there.
 func (u *Buffer) WriteAt(p []byte, off int64) (int, error) {
-	if err := u.check(p, off); err != nil {
-		return 0, err
-	}
-	if u.data != nil {
-		return copy(u.data[off:], p), nil
-	}
-	return u.staged(p, off, func(stage *Buffer, part []byte, at int64) error {
+	return u.move(p, off, func(part []byte, to *piece, at int64) error {
+		if to.data != nil {
+			copy(to.data[at:], part)
+			return nil
+		}
+		stage := &u.b.stage.pieces[0]
 		copy(stage.data, part)
-		return u.b.once(func(c *vk.CommandBuffer) { c.Copy(u.buf, at, stage.buf, 0, int64(len(part))) })
+		return u.b.once(func(c *vk.CommandBuffer) { c.Copy(to.buf, at, stage.buf, 0, int64(len(part))) })
 	})
 }
 
 // ReadAt copies from the buffer at off into p.
 func (u *Buffer) ReadAt(p []byte, off int64) (int, error) {
-	if err := u.check(p, off); err != nil {
-		return 0, err
-	}
-	if u.data != nil {
-		return copy(p, u.data[off:]), nil
-	}
-	return u.staged(p, off, func(stage *Buffer, part []byte, at int64) error {
+	return u.move(p, off, func(part []byte, from *piece, at int64) error {
+		if from.data != nil {
+			copy(part, from.data[at:])
+			return nil
+		}
+		stage := &u.b.stage.pieces[0]
 		err := u.b.once(func(c *vk.CommandBuffer) {
-			c.Copy(stage.buf, 0, u.buf, at, int64(len(part)))
+			c.Copy(stage.buf, 0, from.buf, at, int64(len(part)))
 			c.HostBarrier()
 		})
 		copy(part, stage.data)
@@ -174,30 +232,36 @@ func (u *Buffer) ReadAt(p []byte, off int64) (int, error) {
 	})
 }
 
-func (u *Buffer) check(p []byte, off int64) error {
+// move calls f for parts of p, each of which lies in one piece and, where the CPU does not
+// see it, fits the staging buffer.
+func (u *Buffer) move(p []byte, off int64, f func(part []byte, in *piece, at int64) error) (done int, err error) {
 	if u.b == nil {
-		return errClosed
+		return 0, errClosed
 	}
 	if off < 0 || off > u.size-int64(len(p)) {
-		return fmt.Errorf("vulkan: bytes [%d, %d) of a buffer of %d", off, off+int64(len(p)), u.size)
+		return 0, fmt.Errorf("vulkan: bytes [%d, %d) of a buffer of %d", off, off+int64(len(p)), u.size)
 	}
-	return nil
-}
-
-// staged calls move for parts of p that fit the staging buffer.
-func (u *Buffer) staged(p []byte, off int64, move func(stage *Buffer, part []byte, at int64) error) (int, error) {
-	if u.b.stage == nil {
-		stage, err := u.b.alloc(stageBytes, kernels.Host)
-		if err != nil {
-			return 0, err
+	for done < len(p) {
+		in, at := u.at(off + int64(done))
+		n := min(int64(len(p)-done), in.size-at)
+		if in.data == nil {
+			if err := u.b.needStage(); err != nil {
+				return done, err
+			}
+			n = min(n, u.b.stage.size)
 		}
-		u.b.stage = stage
-	}
-	for done := 0; done < len(p); done += stageBytes {
-		part := p[done:min(len(p), done+stageBytes)]
-		if err := move(u.b.stage, part, off+int64(done)); err != nil {
+		if err := f(p[done:done+int(n)], in, at); err != nil {
 			return done, fmt.Errorf("vulkan: copy: %w", typed(err))
 		}
+		done += int(n)
 	}
-	return len(p), nil
+	return done, nil
+}
+
+// needStage allocates the staging buffer, which is one piece.
+func (b *Backend) needStage() (err error) {
+	if b.stage == nil {
+		b.stage, err = b.alloc(min(stageBytes, b.maxBuffer), kernels.Host)
+	}
+	return err
 }

@@ -13,12 +13,15 @@ func (b *Backend) Plan(p *kernels.Program) (kernels.Plan, error) {
 	if err := p.Validate(); err != nil {
 		return kernels.Plan{}, fmt.Errorf("vulkan: %w", err)
 	}
+	caps := b.Caps()
+	if err := caps.Fits(p); err != nil {
+		return kernels.Plan{}, err
+	}
 	expansions, scratch, err := expand(b.target(), p)
 	if err != nil {
 		return kernels.Plan{}, err
 	}
-	align := b.Caps().Align
-	mem, err := plan.Memory(p, plan.Options{Align: align, Scratch: scratch})
+	mem, err := plan.Memory(p, plan.Options{Align: caps.Align, Piece: caps.MaxBuffer, Scratch: scratch})
 	if err != nil {
 		return kernels.Plan{}, fmt.Errorf("vulkan: %w", err)
 	}
@@ -30,13 +33,11 @@ func (b *Backend) Plan(p *kernels.Program) (kernels.Plan, error) {
 		}
 	}
 	pl.Groups = plan.Barriers(p, pl.Dispatches, pl.Offsets)
-	for _, s := range p.Slots {
-		if s.Role == kernels.Input || s.Role == kernels.Output {
-			pl.IOBytes += roundUp(s.Bytes(), align)
-		}
+	if _, n := placeIO(p, caps, func(kernels.SlotID) bool { return false }); n > 0 {
+		pl.IOBytes = caps.BufferBytes(n)
 	}
 	if !b.unified {
-		pl.HostBytes = pl.IOBytes
+		pl.HostBytes = pl.IOBytes // their mirror
 	}
 	return pl, nil
 }

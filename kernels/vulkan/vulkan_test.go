@@ -39,6 +39,15 @@ func staged(t testing.TB) *Backend {
 	return b
 }
 
+// inPieces opens the device as if one buffer held no more than n bytes.
+func inPieces(opener func(testing.TB) *Backend, n int64) func(testing.TB) *Backend {
+	return func(t testing.TB) *Backend {
+		b := opener(t)
+		b.maxBuffer = n
+		return b
+	}
+}
+
 // values are n numbers around 1 in size, the same for the same seed.
 func values(seed uint64, n int) []float64 {
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -137,13 +146,13 @@ func (r *rig) compile() kernels.Exec {
 
 func (r *rig) compilePlan(pl kernels.Plan) kernels.Exec {
 	r.t.Helper()
-	align := r.b.Caps().Align
 	var total int64
 	r.bind = map[kernels.SlotID]kernels.Region{}
 	for i, s := range r.prog.Slots {
 		if s.Role == kernels.Persistent {
-			r.bind[kernels.SlotID(i)] = kernels.Region{Offset: total, Size: s.Bytes()}
-			total = roundUp(total+s.Bytes(), align)
+			at := r.b.Caps().Place(total, s.Bytes())
+			r.bind[kernels.SlotID(i)] = kernels.Region{Offset: at, Size: s.Bytes()}
+			total = at + s.Bytes()
 		}
 	}
 	mem, err := r.b.Alloc(total, kernels.Device)

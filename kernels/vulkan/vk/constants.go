@@ -33,6 +33,7 @@ const (
 	typeTimelineSemaphoreSubmitInfo structureType = 1000207003
 	typeSemaphoreWaitInfo           structureType = 1000207004
 	typeBufferDeviceAddressInfo     structureType = 1000244001
+	typeMaintenance4Properties      structureType = 1000413001
 )
 
 // DeviceType tells what kind of hardware a physical device is.

@@ -53,6 +53,7 @@ func TestStructLayout(t *testing.T) {
 		applicationInfo{}, instanceCreateInfo{}, layerProperties{}, extensionProperties{},
 		physicalDeviceLimits{}, physicalDeviceProperties{}, physicalDeviceProperties2{},
 		physicalDeviceVulkan11Properties{}, physicalDeviceDriverProperties{},
+		physicalDeviceMaintenance4Properties{},
 		physicalDeviceFeatures{}, physicalDeviceFeatures2{}, physicalDeviceVulkan11Features{},
 		physicalDeviceVulkan12Features{}, memoryType{}, memoryHeap{},
 		physicalDeviceMemoryProperties{}, queueFamilyProperties{}, deviceQueueCreateInfo{},
@@ -164,6 +165,8 @@ func TestConstants(t *testing.T) {
 		"VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR":        instancePortability,
 		"VK_SUBGROUP_FEATURE_ARITHMETIC_BIT":                      subgroupArithmetic,
 		"VK_WHOLE_SIZE":                                           -1,
+
+		"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES": int64(typeMaintenance4Properties),
 	}
 	for r, name := range resultNames {
 		got[name] = int64(r)

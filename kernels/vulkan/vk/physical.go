@@ -1,6 +1,7 @@
 package vk
 
 import (
+	"slices"
 	"unsafe"
 )
 
@@ -44,7 +45,8 @@ type Properties struct {
 	MaxPushConstants  int
 	MaxAllocations    int
 	MaxAllocationSize int64
-	MaxSharedMemory   int // bytes per workgroup
+	MaxBufferSize     int64 // bytes of one buffer; MaxAllocationSize where the driver does not say
+	MaxSharedMemory   int   // bytes per workgroup
 	MaxGroups         [3]uint32
 	MaxGroupSize      [3]uint32
 	MaxInvocations    int
@@ -56,6 +58,7 @@ type Properties struct {
 
 // Properties asks the driver for the device's properties and limits.
 func (p PhysicalDevice) Properties() Properties {
+	m4 := &physicalDeviceMaintenance4Properties{sType: typeMaintenance4Properties, maxBufferSize: 1<<64 - 1}
 	driver := &physicalDeviceDriverProperties{sType: typeDriverProperties}
 	v11 := &physicalDeviceVulkan11Properties{sType: typeVulkan11Properties, pNext: unsafe.Pointer(driver)}
 	p2 := &physicalDeviceProperties2{sType: typeProperties2}
@@ -63,6 +66,9 @@ func (p PhysicalDevice) Properties() Properties {
 	// The 1.2 structures may be chained only to a device of 1.2.
 	if p2.properties.apiVersion >= apiVersion12 {
 		p2.pNext = unsafe.Pointer(v11)
+		if exts, err := p.Extensions(); err == nil && slices.Contains(exts, "VK_KHR_maintenance4") {
+			driver.pNext = unsafe.Pointer(m4)
+		}
 		call(p.in.fns[fnGetPhysicalDeviceProperties2], p.handle, uintptr(unsafe.Pointer(p2)))
 	}
 	c, l := &p2.properties, &p2.properties.limits
@@ -84,6 +90,7 @@ func (p PhysicalDevice) Properties() Properties {
 		MaxPushConstants:   int(l.maxPushConstantsSize),
 		MaxAllocations:     int(l.maxMemoryAllocationCount),
 		MaxAllocationSize:  int64(min(v11.maxMemoryAllocationSize, 1<<62)),
+		MaxBufferSize:      int64(min(v11.maxMemoryAllocationSize, m4.maxBufferSize, 1<<62)),
 		MaxSharedMemory:    int(l.maxComputeSharedMemorySize),
 		MaxGroups:          l.maxComputeWorkGroupCount,
 		MaxGroupSize:       l.maxComputeWorkGroupSize,

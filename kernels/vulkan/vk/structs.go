@@ -92,6 +92,11 @@ type (
 		driverInfo         [256]byte
 		conformanceVersion [4]byte
 	}
+	physicalDeviceMaintenance4Properties struct {
+		sType         structureType
+		pNext         unsafe.Pointer
+		maxBufferSize uint64
+	}
 	physicalDeviceFeatures struct {
 		_             [39]uint32
 		shaderFloat64 uint32

@@ -119,6 +119,9 @@ int main(void) {
 	F(PhysicalDeviceDriverProperties, sType) F(PhysicalDeviceDriverProperties, pNext)
 	F(PhysicalDeviceDriverProperties, driverID) F(PhysicalDeviceDriverProperties, driverName)
 	F(PhysicalDeviceDriverProperties, driverInfo) F(PhysicalDeviceDriverProperties, conformanceVersion)
+	S(PhysicalDeviceMaintenance4Properties)
+	F(PhysicalDeviceMaintenance4Properties, sType) F(PhysicalDeviceMaintenance4Properties, pNext)
+	F(PhysicalDeviceMaintenance4Properties, maxBufferSize)
 	S(PhysicalDeviceFeatures)
 	F(PhysicalDeviceFeatures, robustBufferAccess) F(PhysicalDeviceFeatures, fullDrawIndexUint32)
 	F(PhysicalDeviceFeatures, imageCubeArray) F(PhysicalDeviceFeatures, independentBlend)
@@ -324,6 +327,7 @@ int main(void) {
 	C(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES) C(VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO)
 	C(VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO) C(VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO)
 	C(VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO)
+	C(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES)
 
 	C(VK_PHYSICAL_DEVICE_TYPE_OTHER) C(VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU)
 	C(VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU) C(VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU) C(VK_PHYSICAL_DEVICE_TYPE_CPU)
