@@ -137,6 +137,8 @@ func roomFor(r *Recipe, results, state, free int64) (warning string, err error) 
 		need, what = results+2*state, "results and saved states take" // a new state lies beside the old one
 	}
 	switch {
+	case need > free && results <= free:
+		return "", fmt.Errorf("elo: output %s: %s %s, and %s are free there; save_steps: 0 saves none while it trains", r.OutputDir, what, sizeText(need), sizeText(free))
 	case need > free:
 		return "", fmt.Errorf("elo: output %s: %s %s, and %s are free there", r.OutputDir, what, sizeText(need), sizeText(free))
 	case results+state > free:

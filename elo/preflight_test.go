@@ -116,7 +116,7 @@ func TestRoomFor(t *testing.T) {
 		{"room for all", 0, 10 << 20, 30 << 20, 40 << 20, "", ""},
 		{"none for a state", 0, 10 << 20, 30 << 20, 39 << 20, "39.00 MiB are free for out: an interrupted run, which takes 30.00 MiB, could not be saved", ""},
 		{"none for the result", 0, 10 << 20, 30 << 20, 9 << 20, "", "elo: output out: the result takes 10.00 MiB, and 9.00 MiB are free there"},
-		{"none for states that are asked for", 5, 1 << 30, 1 << 30, 2 << 30, "", "elo: output out: results and saved states take 3.00 GiB, and 2.00 GiB are free there"},
+		{"none for states that are asked for", 5, 1 << 30, 1 << 30, 2 << 30, "", "elo: output out: results and saved states take 3.00 GiB, and 2.00 GiB are free there; save_steps: 0 saves none while it trains"},
 		{"room for two states", 5, 1 << 30, 1 << 30, 3 << 30, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

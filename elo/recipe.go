@@ -78,13 +78,13 @@ type Stage struct {
 // Defaults are the paper's where it states them (learning rate 5e-6, cosine, one
 // epoch, sequences of 8192 tokens capped by the model, seed 42, a tenth of the
 // data for alignment) and common ones elsewhere (3 % warm-up, norm clipped at 1,
-// no weight decay).
+// no weight decay, a state saved every 500 steps).
 func Defaults() Recipe {
 	o := optim.Defaults()
 	s := Stage{LearningRate: 5e-6, Scheduler: "cosine", WarmupRatio: 0.03, DecayRatio: 0.1, MaxGradNorm: 1,
 		Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Eps}
 	return Recipe{Method: MethodELO, Layers: "first,last", SequenceLen: 8192, MicroBatchSize: 1, GradientAccumulationSteps: 1,
-		Seed: 42, NumEpochs: 1, DType: "auto", Optimizer: "adamw", MixUnit: string(data.Tokens), AlignShare: 0.1, Pretrain: s, Align: s}
+		Seed: 42, NumEpochs: 1, SaveSteps: 500, DType: "auto", Optimizer: "adamw", MixUnit: string(data.Tokens), AlignShare: 0.1, Pretrain: s, Align: s}
 }
 
 // Check reports the first value that makes no sense, by its key.

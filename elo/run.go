@@ -168,7 +168,7 @@ func (p *pipeline) pretrain(ctx context.Context, output string) error {
 	p.reportScores(WhenSmall, done.scores)
 	p.complete(&rec, KindSmall, done)
 	err = done.keep(writeSmall(ctx, p.env, p.ck, run, output, rec, done.WriteWeight))
-	return errors.Join(err, done.Close())
+	return closing(err, done)
 }
 
 // smallRecord is the record of stage one's result; isSmall when the base is a
@@ -237,8 +237,12 @@ func (p *pipeline) alignFrom(ctx context.Context, rec Record, cursor *data.Curso
 	if err != nil {
 		return err
 	}
-	done, err := runStage(ctx, p.env, p.r, &job{name: StageAlign, ck: p.ck, train: everything, masters: masters, how: p.r.Align,
-		begin: cursor, end: all, state: stateDir(p.r.OutputDir), before: WhenGrafted}, p.c, p.rs, p.resuming(StageAlign))
+	j := &job{name: StageAlign, ck: p.ck, train: everything, masters: masters, how: p.r.Align,
+		begin: cursor, end: all, state: stateDir(p.r.OutputDir), before: WhenGrafted}
+	if p.rs.Verb == verbRun {
+		j.follows = map[string]string{MethodELO: StagePretrain, MethodInPlace: StageInPlace}[p.r.Method]
+	}
+	done, err := runStage(ctx, p.env, p.r, j, p.c, p.rs, p.resuming(StageAlign))
 	if err != nil {
 		return err
 	}
@@ -251,7 +255,7 @@ func (p *pipeline) alignFrom(ctx context.Context, rec Record, cursor *data.Curso
 func (p *pipeline) writeWhole(ctx context.Context, rec Record, done *trained, output string) error {
 	same := func(name string) string { return name }
 	err := done.keep(writeModel(ctx, p.env, p.ck, p.ck.Config, same, output, rec, done.WriteWeight))
-	return errors.Join(err, done.Close())
+	return closing(err, done)
 }
 
 func (p *pipeline) reportScores(when string, scores []eval.Scores) {
@@ -262,6 +266,11 @@ func (p *pipeline) reportScores(when string, scores []eval.Scores) {
 
 // run is the whole of a method.
 func (p *pipeline) run(ctx context.Context) error {
+	if p.from == nil && p.r.Method != MethodFull {
+		if err := p.checkAlign(); err != nil {
+			return err
+		}
+	}
 	if p.from == nil {
 		if err := p.env.beforeTraining(ctx, p.evaluateBase); err != nil {
 			return err
@@ -290,6 +299,19 @@ func (p *pipeline) run(ctx context.Context) error {
 	rec.Base, rec.Layers, rec.Prefix = p.ck.Dir, g.layers, prefixes(g.layers)
 	err = p.alignFrom(ctx, rec, rec.Cursor, overlay{g})
 	return errors.Join(err, g.close())
+}
+
+// checkAlign refuses a run whose alignment, which takes far more memory than
+// stage one, does not fit the device: now, and not when stage one is done.
+func (p *pipeline) checkAlign() error {
+	e, err := p.r.estimate(p.env.Backend, &job{name: StageAlign, ck: p.ck, train: everything, how: p.r.Align})
+	if err != nil {
+		return err
+	}
+	if err := e.Memory.Check(); err != nil {
+		return fmt.Errorf("elo: %s: %w", StageAlign, err)
+	}
+	return nil
 }
 
 // overlay gives stage two the grafted layers without writing the grafted model.

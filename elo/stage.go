@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
-	"graft/elo/checkpoint"
 	"graft/elo/data"
 	"graft/elo/eval"
 	"graft/elo/train"
@@ -40,25 +37,8 @@ type job struct {
 	before string
 	// state is the directory that an interrupted stage is saved in.
 	state string
-}
-
-// state is what is saved of an interrupted stage beside the memory.
-type state struct {
-	Stage    string      `json:"stage"`
-	Step     int         `json:"step"` // steps taken, skipped ones included
-	Tokens   int64       `json:"tokens"`
-	Seconds  float64     `json:"seconds"`
-	Loss     float64     `json:"loss"`
-	Cursor   data.Cursor `json:"cursor"`
-	Recipe   Recipe      `json:"recipe"`
-	Resume   resume      `json:"resume"`
-	Numerics string      `json:"numerics"`
-}
-
-// resume names the verb that made a state and what it was called with.
-type resume struct {
-	Verb  string `json:"verb"` // pretrain, align or run
-	Force bool   `json:"force"`
+	// follows is the stage of the same run whose result this one begins with.
+	follows string
 }
 
 // trained is a finished stage. The trainer holds the weights until Close.
@@ -87,6 +67,9 @@ type runner struct {
 	loss   float64
 	resume resume
 	cost   train.Cost
+	// saved tells of the state on the disk that this run can go on from; "" is
+	// none.
+	saved string
 }
 
 // setup is what a stage asks of a trainer.
@@ -124,14 +107,22 @@ func runStage(ctx context.Context, env *Env, r *Recipe, j *job, c *corpora, rs r
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, x.t.Close())
+			err = closing(err, x.t)
 		}
 	}()
+	switch {
+	case from != nil:
+		x.saved = x.savedAt(from.Step)
+	case j.follows != "":
+		if err := x.handOver(); err != nil {
+			return nil, err
+		}
+	}
 	if err := x.prepare(ctx, from); err != nil {
-		return nil, err
+		return nil, x.failed(err)
 	}
 	if err := x.loop(ctx); err != nil {
-		return nil, err
+		return nil, x.failed(err)
 	}
 	return x.finish(ctx)
 }
@@ -146,7 +137,7 @@ func (x *runner) prepare(ctx context.Context, from *saved) error {
 	if err := x.load(); err != nil {
 		return err
 	}
-	if from == nil {
+	if from == nil || from.Step == 0 {
 		return x.evaluateBefore(ctx)
 	}
 	if err := x.t.Restore(from.data); err != nil {
@@ -216,16 +207,6 @@ func (x *runner) loop(ctx context.Context) error {
 	return nil
 }
 
-// notFinite saves the state: the skipped step has changed nothing, so it is
-// still good, and a resumed run goes on behind the batch that did it.
-func (x *runner) notFinite(m *train.Metrics) error {
-	if err := x.save(); err != nil {
-		return err
-	}
-	return fmt.Errorf("elo: %s: step %d: loss %v, gradient norm %v; the last good state is saved in %s: %w",
-		x.j.name, x.taken, m.Loss, m.GradNorm, x.j.state, train.ErrNotFinite)
-}
-
 // pause saves the state when it is due, and stops when asked to.
 func (x *runner) pause() error {
 	stop := x.env.interrupted()
@@ -239,13 +220,6 @@ func (x *runner) pause() error {
 		return &Interrupted{State: x.j.state}
 	}
 	return nil
-}
-
-func (x *runner) save() error {
-	return checkpoint.Save(x.j.state, state{
-		Stage: x.j.name, Step: x.taken, Tokens: x.tokens, Seconds: x.spent.Seconds(), Loss: finite(x.loss), Cursor: x.stream.Cursor(),
-		Recipe: *x.r, Resume: x.resume, Numerics: x.env.Backend.Caps().Fingerprint,
-	}, x.t.State())
 }
 
 func (x *runner) reportStep(m *train.Metrics, lr float64, took time.Duration) {
@@ -267,64 +241,10 @@ func (x *runner) finish(ctx context.Context) (*trained, error) {
 		summary: StageSummary{Stage: x.j.name, Steps: x.taken, Tokens: x.tokens, Seconds: x.spent.Seconds(), FinalLoss: finite(x.loss)}}, nil
 }
 
-// keep saves the state of a stage that has trained to its end but could not be
-// evaluated or written, so that the training is not lost.
-func (x *runner) keep(err error) error {
-	if err == nil {
-		return nil
-	}
-	if e := x.save(); e != nil {
-		return errors.Join(err, e)
-	}
-	return fmt.Errorf("%w; what was trained is saved in %s and goes on with --resume", err, x.j.state)
-}
-
 // finite keeps JSON writable.
 func finite(x float64) float64 {
 	if x-x != 0 {
 		return -1
 	}
 	return x
-}
-
-// saved is an opened state.
-type saved struct {
-	state
-	data *checkpoint.State
-	dir  string
-}
-
-// openState opens a state and checks that this device gives the same bits.
-func openState(env *Env, dir string) (*saved, error) {
-	s := &saved{dir: dir}
-	var err error
-	if s.data, err = checkpoint.Open(dir, &s.state); err != nil {
-		return nil, err
-	}
-	if now := env.Backend.Caps().Fingerprint; now != s.Numerics {
-		if !env.OtherNumerics {
-			return nil, errors.Join(fmt.Errorf("elo: %s was saved on %q, this is %q: the bits would differ; allow other numerics to go on", dir, s.Numerics, now), s.data.Close())
-		}
-		env.report().Warn(fmt.Sprintf("%s was saved on %q, this is %q: the run is no longer the same to the bit", dir, s.Numerics, now))
-	}
-	return s, nil
-}
-
-// stateDir is where an interrupted run of this output is saved.
-func stateDir(output string) string { return filepath.Clean(output) + ".resume" }
-
-// removeState removes the state of a run that has ended well.
-func removeState(dir string) error {
-	var s state
-	st, err := checkpoint.Open(dir, &s)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := st.Close(); err != nil {
-		return err
-	}
-	return os.RemoveAll(dir)
 }

@@ -75,11 +75,20 @@ func (t *Trainer) Memory() Memory {
 	return m
 }
 
+// Check refuses what is larger than the device. The error wraps
+// kernels.ErrOutOfMemory.
+func (m Memory) Check() error {
+	if m.Available > 0 && m.Total() > m.Available {
+		return fmt.Errorf("train: not enough memory: %v; a smaller micro-batch, a shorter sequence or recomputation take less: %w", m, kernels.ErrOutOfMemory)
+	}
+	return nil
+}
+
 // Alloc takes the memory and records the programs. It refuses a plan that is
 // larger than the device.
 func (t *Trainer) Alloc() error {
-	if m := t.Memory(); m.Available > 0 && m.Total() > m.Available {
-		return fmt.Errorf("train: not enough memory: %v; a smaller micro-batch, a shorter sequence or recomputation take less", m)
+	if err := t.Memory().Check(); err != nil {
+		return err
 	}
 	if err := t.store.Alloc(); err != nil {
 		return err
