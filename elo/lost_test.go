@@ -138,7 +138,7 @@ func TestNoRoomForAlignment(t *testing.T) {
 	must(t, err)
 	defer ck.Close()
 	r := b.recipe("out")
-	r.MaxTokens = 500
+	r.MaxTokens = 1500
 	list, err := elo.Estimates(be, ck, r)
 	must(t, err)
 	one, align := list[0].Memory.Total(), list[2].Memory.Total()
