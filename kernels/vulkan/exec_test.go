@@ -221,17 +221,16 @@ func TestChain(t *testing.T) {
 	}
 }
 
+// TestSupports has more rows than a kernel's indices count.
 func TestSupports(t *testing.T) {
 	b := open(t)
 	r := newRig(t, b)
-	x, y := r.add("x", kernels.F32, kernels.Input, 4), r.add("y", kernels.F32, kernels.Output, 4)
-	in := kernels.Instr{Op: kernels.Unary, In: []kernels.View{x}, Out: []kernels.View{y}}
-	if err := b.Supports(&r.prog, in); !errors.Is(err, kernels.ErrUnsupported) || !strings.Contains(err.Error(), "unary") {
-		t.Errorf("got %v, want unary to be unsupported", err)
-	}
-	r.prog.Code = append(r.prog.Code, in)
-	if _, err := b.Plan(&r.prog); !errors.Is(err, kernels.ErrUnsupported) {
-		t.Errorf("plan: got %v, want ErrUnsupported", err)
+	many := int64(1) << 31
+	x, ids := r.add("x", kernels.F32, kernels.Input, int(many), 1), r.add("ids", kernels.I32, kernels.Input, 4)
+	y := r.add("y", kernels.F32, kernels.Output, 4, 1)
+	in := kernels.Instr{Op: kernels.Gather, In: []kernels.View{x, ids}, Out: []kernels.View{y}}
+	if err := b.Supports(&r.prog, in); !errors.Is(err, kernels.ErrUnsupported) || !strings.Contains(err.Error(), "gather: 2147483648 rows") {
+		t.Errorf("got %v, want so many rows to be unsupported", err)
 	}
 }
 

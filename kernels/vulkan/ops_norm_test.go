@@ -84,7 +84,7 @@ func TestRMSNormBwdLaunches(t *testing.T) {
 		return r.add(name, kernels.F32, kernels.Persistent, shape...)
 	}
 	x, w, rstd, dy := add("x", n, c), add("w", c), add("rstd", n), add("dy", n, c)
-	e, err := expandInstr(&r.prog, 0, kernels.Instr{Op: kernels.RMSNormBwd, In: []kernels.View{x, w, rstd, dy},
+	e, err := expandInstr(target{}, &r.prog, 0, kernels.Instr{Op: kernels.RMSNormBwd, In: []kernels.View{x, w, rstd, dy},
 		Out: []kernels.View{add("dx", n, c), add("dw", c)}, Attr: kernels.Attr{Opt: kernels.WithDW}})
 	if err != nil {
 		t.Fatal(err)
