@@ -33,7 +33,8 @@ type Backend struct {
 
 var _ kernels.Backend = (*Backend)(nil)
 
-// Open opens the device with the number arg, or the best one when arg is empty.
+// Open opens the device with the number arg, the best one when arg is empty, or the best
+// that is no software driver when arg is Hardware.
 // The error wraps kernels.ErrNoDevice when there is no such or no usable device.
 func Open(arg string) (*Backend, error) {
 	s, err := openSession()
@@ -55,28 +56,27 @@ func (s session) open(arg string) (*Backend, error) {
 	}
 	infos := make([]Info, len(devs))
 	for i, d := range devs {
-		infos[i] = describe(i, d)
+		infos[i] = describe(i, traitsOf(d))
 	}
 	i, err := choose(infos, arg)
 	if err != nil {
 		return nil, err
 	}
-	phys := devs[i]
+	t := traitsOf(devs[i])
 	b := &Backend{
 		session: s,
-		props:   phys.Properties(),
+		props:   t.props,
 		info:    infos[i],
 		buffers: map[*Buffer]struct{}{},
 		execs:   map[*exec]struct{}{},
 	}
-	b.memTypes, b.heaps = phys.Memory()
+	b.memTypes, b.heaps = t.types, t.heaps
 	b.unified = b.props.Type == vk.TypeIntegrated || b.props.Type == vk.TypeCPU
 	b.align = max(minAlign, b.props.BufferAlign)
 	b.maxBuffer = (min(b.props.MaxAllocationSize, b.props.MaxBufferSize) - guard) / b.align * b.align
-	family := computeFamily(phys)
-	b.tickBits = phys.QueueFamilies()[family].TimestampBits
-	b.dev, err = phys.CreateDevice(vk.DeviceInfo{
-		Family:   family,
+	b.tickBits = t.ticks()
+	b.dev, err = devs[i].CreateDevice(vk.DeviceInfo{
+		Family:   computeFamily(t.queues),
 		Features: vk.Features{BufferAddress: true, StorageBuffer16: true, TimelineSemaphore: true},
 	})
 	if err != nil {

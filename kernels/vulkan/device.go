@@ -17,16 +17,23 @@ func init() {
 // pushBytes is how many bytes of push constants kernels may use: what every device has.
 const pushBytes = 128
 
+// Hardware is the argument that opens the best device that is no software driver:
+// what to ask for where the user did not ask for Vulkan.
+const Hardware = "hardware"
+
 // Info describes a device that the drivers offer.
 type Info struct {
 	Index    int // what follows the colon in "vulkan:0"
 	Name     string
 	Type     string // discrete, integrated, virtual, software, other
 	Driver   string
+	API      string // version of Vulkan, "1.3.224"
 	Software bool
 	Memory   int64 // bytes of device-local memory
 	// Missing says why the backend cannot use the device; empty when it can.
 	Missing string
+	// Optional lists what the device has of the abilities that the backend can do without.
+	Optional string
 }
 
 // session is an opened loader with an instance.
@@ -68,27 +75,28 @@ func Devices() ([]Info, error) {
 	}
 	infos := make([]Info, len(devs))
 	for i, d := range devs {
-		infos[i] = describe(i, d)
+		infos[i] = describe(i, traitsOf(d))
 	}
 	return infos, nil
 }
 
-func describe(index int, d vk.PhysicalDevice) Info {
-	p := d.Properties()
+func describe(index int, t traits) Info {
+	p := t.props
 	return Info{
 		Index:    index,
 		Name:     p.Name,
 		Type:     p.Type.String(),
 		Driver:   strings.TrimSpace(p.DriverName + " " + p.DriverInfo),
+		API:      p.API.String(),
 		Software: p.Type == vk.TypeCPU,
-		Memory:   localMemory(d),
-		Missing:  strings.Join(missing(d, p), ", "),
+		Memory:   localMemory(t.heaps),
+		Missing:  strings.Join(lacks(requirements(t)), ", "),
+		Optional: strings.Join(has(optional(t)), ", "),
 	}
 }
 
-func localMemory(d vk.PhysicalDevice) int64 {
-	var n int64
-	_, heaps := d.Memory()
+// localMemory is the size of the largest heap of device-local memory.
+func localMemory(heaps []vk.MemoryHeap) (n int64) {
 	for _, h := range heaps {
 		if h.DeviceLocal {
 			n = max(n, h.Size)
@@ -97,67 +105,35 @@ func localMemory(d vk.PhysicalDevice) int64 {
 	return n
 }
 
-// missing lists what a device lacks; nothing when the backend can use it.
-func missing(d vk.PhysicalDevice, p vk.Properties) []string {
-	if p.API.Major() < 1 || p.API.Major() == 1 && p.API.Minor() < 2 {
-		return []string{fmt.Sprintf("Vulkan 1.2 (the driver has %v)", p.API)}
-	}
-	var lacks []string
-	f := d.Features()
-	for _, need := range []struct {
-		has  bool
-		name string
-	}{
-		{f.BufferAddress, "bufferDeviceAddress"},
-		{f.StorageBuffer16, "storageBuffer16BitAccess"},
-		{f.TimelineSemaphore, "timelineSemaphore"},
-		{p.MaxPushConstants >= pushBytes, "128 bytes of push constants"},
-		{p.MaxInvocations >= 256 && p.MaxGroupSize[0] >= 256, "256 invocations in a workgroup"},
-		{computeFamily(d) >= 0, "a compute queue"},
-	} {
-		if !need.has {
-			lacks = append(lacks, need.name)
-		}
-	}
-	return lacks
-}
-
-// computeFamily returns the first queue family that computes, -1 for none.
-func computeFamily(d vk.PhysicalDevice) int {
-	for i, q := range d.QueueFamilies() {
-		if q.Compute {
-			return i
-		}
-	}
-	return -1
-}
-
-// choose picks the device that arg names, or the best usable one for "".
+// choose picks the device that arg names, or the best usable one for "" and Hardware.
 func choose(infos []Info, arg string) (int, error) {
 	if len(infos) == 0 {
 		return 0, fmt.Errorf("%w: the Vulkan drivers offer no device", kernels.ErrNoDevice)
 	}
-	if arg != "" {
+	if arg != "" && arg != Hardware {
 		i, err := strconv.Atoi(arg)
 		if err != nil || i < 0 || i >= len(infos) {
-			return 0, fmt.Errorf("device %q: %w: want a number from 0 to %d", arg, kernels.ErrNoDevice, len(infos)-1)
+			return 0, fmt.Errorf("device %q: %w: want a number from 0 to %d, or %s", arg, kernels.ErrNoDevice, len(infos)-1, Hardware)
 		}
 		if infos[i].Missing != "" {
 			return 0, fmt.Errorf("device %d (%s) lacks %s: %w", i, infos[i].Name, infos[i].Missing, kernels.ErrNoDevice)
 		}
 		return i, nil
 	}
-	rank := []string{"discrete", "integrated", "virtual", "other", "software"}
-	for _, typ := range rank {
+	for _, typ := range []string{"discrete", "integrated", "virtual", "other", "software"} {
 		for i, info := range infos {
-			if info.Type == typ && info.Missing == "" {
+			if info.Type == typ && info.Missing == "" && (arg == "" || !info.Software) {
 				return i, nil
 			}
 		}
 	}
 	var why []string
-	for _, info := range infos {
-		why = append(why, fmt.Sprintf("%s lacks %s", info.Name, info.Missing))
+	for i, info := range infos {
+		if info.Missing != "" {
+			why = append(why, fmt.Sprintf("%s lacks %s", info.Name, info.Missing))
+		} else {
+			why = append(why, fmt.Sprintf("%s is a software driver: ask for it as vulkan:%d", info.Name, i))
+		}
 	}
 	return 0, fmt.Errorf("%w: %s", kernels.ErrNoDevice, strings.Join(why, "; "))
 }

@@ -2,10 +2,12 @@ package vulkan
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/vulkan/vk"
 )
 
 func TestChoose(t *testing.T) {
@@ -24,6 +26,10 @@ func TestChoose(t *testing.T) {
 		{name: "integrated before software", infos: []Info{soft, small}, want: 1},
 		{name: "software when nothing else", infos: []Info{soft}, want: 0},
 		{name: "unusable is passed over", infos: []Info{old, soft}, want: 1},
+		{name: "virtual before others", infos: []Info{soft, {Type: "other"}, {Type: "virtual"}}, want: 2},
+		{name: "hardware first", infos: []Info{soft, small}, arg: "hardware", want: 1},
+		{name: "hardware only", infos: []Info{old, soft}, arg: "hardware",
+			err: "old lacks Vulkan 1.2; soft is a software driver: ask for it as vulkan:1"},
 		{name: "by number", infos: []Info{soft, small, big}, arg: "0", want: 0},
 		{name: "no device", err: "no device"},
 		{name: "number too large", infos: []Info{soft}, arg: "1", err: "from 0 to 0"},
@@ -43,6 +49,44 @@ func TestChoose(t *testing.T) {
 				t.Errorf("got %d, %v, want %d", got, err, c.want)
 			}
 		})
+	}
+}
+
+// TestRequirements takes one thing after another away from a device that has all.
+func TestRequirements(t *testing.T) {
+	full := traits{
+		props: vk.Properties{API: 1<<22 | 2<<12, MaxAllocationSize: 1 << 30, MaxBufferSize: 1 << 30, MaxPushConstants: 128,
+			MaxSharedMemory: 32 << 10, MaxInvocations: 256, MaxGroupSize: [3]uint32{256, 1, 1}, MaxGroups: [3]uint32{65535, 65535, 65535}},
+		features: vk.Features{BufferAddress: true, StorageBuffer16: true, TimelineSemaphore: true},
+		queues:   []vk.QueueFamily{{Graphics: true}, {Compute: true, TimestampBits: 36}},
+		types:    []vk.MemoryType{{Flags: vk.MemoryDeviceLocal}, {Flags: vk.MemoryHostVisible | vk.MemoryHostCoherent}},
+	}
+	if got := lacks(requirements(full)); got != nil {
+		t.Fatalf("a device with all lacks %q", got)
+	}
+	for want, take := range map[string]func(*traits){
+		"Vulkan 1.2 (the driver has 1.1.0)": func(t *traits) { t.props.API = 1<<22 | 1<<12 },
+		"bufferDeviceAddress":               func(t *traits) { t.features.BufferAddress = false },
+		"storageBuffer16BitAccess":          func(t *traits) { t.features.StorageBuffer16 = false },
+		"timelineSemaphore":                 func(t *traits) { t.features.TimelineSemaphore = false },
+		"a compute queue":                   func(t *traits) { t.queues = t.queues[:1] },
+		"device-local memory":               func(t *traits) { t.types = t.types[1:] },
+		"memory that the CPU can see":       func(t *traits) { t.types = t.types[:1] },
+		"buffers of 1 GiB":                  func(t *traits) { t.props.MaxBufferSize-- },
+		"128 bytes of push constants":       func(t *traits) { t.props.MaxPushConstants = 64 },
+		"32 KiB of shared memory":           func(t *traits) { t.props.MaxSharedMemory = 16 << 10 },
+		"256 invocations in a workgroup":    func(t *traits) { t.props.MaxGroupSize[0] = 128 },
+		"65535 workgroups":                  func(t *traits) { t.props.MaxGroups[2] = 1024 },
+	} {
+		less := full
+		take(&less)
+		if got := lacks(requirements(less)); len(got) != 1 || got[0] != want {
+			t.Errorf("without %s: got %q", want, got)
+		}
+	}
+	full.features.StorageBuffer8, full.exts = true, []string{"VK_EXT_memory_budget"}
+	if got, want := has(optional(full)), []string{"8-bit storage", "timestamps", "memory budget"}; !slices.Equal(got, want) {
+		t.Errorf("optional: got %q, want %q", got, want)
 	}
 }
 

@@ -5,8 +5,9 @@
 // it is opened. The argument is the device's number in the driver's order:
 //
 //	import _ "graft/kernels/vulkan"
-//	be, err := kernels.Open("vulkan")   // the best device: discrete, integrated, virtual, software
-//	be, err := kernels.Open("vulkan:1") // the second one
+//	be, err := kernels.Open("vulkan")          // the best device: discrete, integrated, virtual, software
+//	be, err := kernels.Open("vulkan:hardware") // the same, but no software driver
+//	be, err := kernels.Open("vulkan:1")        // the second one
 //	defer be.Close()
 //
 // A program is recorded once into a command buffer and replayed by one submission.

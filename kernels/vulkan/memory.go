@@ -191,12 +191,15 @@ func (u *Buffer) straddles(off, size int64) bool {
 	return size > 0 && off/u.step != (off+size-1)/u.step
 }
 
-// copyTo records a copy of a range to the same place in another buffer. The range must
-// lie in one piece of each.
+// copyTo records a copy of a range to the same place in a buffer of the same device.
 func (u *Buffer) copyTo(c *vk.CommandBuffer, dst *Buffer, off, size int64) {
-	from, at := u.at(off)
-	to, into := dst.at(off)
-	c.Copy(to.buf, into, from.buf, at, size)
+	for end := off + size; off < end; {
+		from, at := u.at(off)
+		to, into := dst.at(off)
+		n := min(end-off, from.size-at, to.size-into)
+		c.Copy(to.buf, into, from.buf, at, n)
+		off += n
+	}
 }
 
 // stageBytes is the size of the buffer through which unmapped memory is reached.
