@@ -91,7 +91,7 @@ func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, tem
 	}
 	variants := make([]variant, len(e.steps))
 	for i, s := range e.steps {
-		variants[i] = variant{s.kernel, s.spec}
+		variants[i] = variant{s.kernel, s.spec, s.subgroup}
 	}
 	if err := e.b.pipelines.prepare(variants); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (e *exec) emit(c *vk.CommandBuffer, q *vk.Queries) error {
 }
 
 func (e *exec) dispatch(c *vk.CommandBuffer, s step) error {
-	p, err := e.b.pipelines.get(variant{s.kernel, s.spec})
+	p, err := e.b.pipelines.get(variant{s.kernel, s.spec, s.subgroup})
 	if err != nil {
 		return err
 	}

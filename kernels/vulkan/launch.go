@@ -11,14 +11,15 @@ import (
 // launch is one dispatch: a kernel, its specialisation constants, what it is pushed
 // and the number of workgroups.
 type launch struct {
-	kernel string
-	instr  int
-	spec   []uint32
-	addrs  []place  // first in the push constants, as every kernel declares them
-	words  []uint32 // after them
-	groups [3]uint32
-	reads  []kernels.Span
-	writes []kernels.Span
+	kernel   string
+	instr    int
+	spec     []uint32
+	subgroup int      // invocations of a subgroup, 0 where it does not matter
+	addrs    []place  // first in the push constants, as every kernel declares them
+	words    []uint32 // after them
+	groups   [3]uint32
+	reads    []kernels.Span
+	writes   []kernels.Span
 }
 
 // place is a byte position in a slot, or with slot kernels.Scratch in the scratch zone.

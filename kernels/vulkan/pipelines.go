@@ -21,13 +21,15 @@ type pipelines struct {
 	kept    int // how many of made there were when the file was last looked after
 }
 
-// variant is a kernel with its specialisation constants.
+// variant is a kernel with its specialisation constants and the size of its subgroups,
+// where that matters.
 type variant struct {
-	kernel string
-	spec   []uint32
+	kernel   string
+	spec     []uint32
+	subgroup int // 0: as the driver likes
 }
 
-func (v variant) key() string { return fmt.Sprint(v.kernel, v.spec) }
+func (v variant) key() string { return fmt.Sprint(v.kernel, v.spec, v.subgroup) }
 
 func openPipelines(dev *vk.Device, layout vk.PipelineLayout, file cacheFile) *pipelines {
 	p := &pipelines{dev: dev, layout: layout, file: file, shaders: map[string]vk.Shader{}, made: map[string]vk.Pipeline{}}
@@ -75,7 +77,7 @@ func (p *pipelines) prepare(vs []variant) error {
 	for range min(len(work), runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
 			for i := range next {
-				made[i], errs[i] = p.dev.CreatePipeline(p.cache, modules[i], p.layout, work[i].spec)
+				made[i], errs[i] = p.dev.CreatePipeline(p.cache, modules[i], p.layout, work[i].spec, work[i].subgroup)
 			}
 		})
 	}

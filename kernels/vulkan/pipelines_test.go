@@ -141,7 +141,7 @@ func TestPipelinesOnce(t *testing.T) {
 	b := open(t)
 	var vs []variant
 	for size := range uint32(40) {
-		v := variant{"sum_sq", []uint32{0, size}}
+		v := variant{kernel: "sum_sq", spec: []uint32{0, size}}
 		vs = append(vs, v, v)
 	}
 	if err := b.pipelines.prepare(vs); err != nil {

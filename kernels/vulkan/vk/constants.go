@@ -24,6 +24,8 @@ const (
 	typeMemoryBarrier               structureType = 46
 	typeVulkan11Features            structureType = 49
 	typeVulkan11Properties          structureType = 50
+	typeVulkan13Features            structureType = 53
+	typeVulkan13Properties          structureType = 54
 	typeVulkan12Features            structureType = 51
 	typeFeatures2                   structureType = 1000059000
 	typeProperties2                 structureType = 1000059001
@@ -33,6 +35,13 @@ const (
 	typeTimelineSemaphoreSubmitInfo structureType = 1000207003
 	typeSemaphoreWaitInfo           structureType = 1000207004
 	typeBufferDeviceAddressInfo     structureType = 1000244001
+	typeBFloat16Features            structureType = 1000141000
+	typeRequiredSubgroupSize        structureType = 1000225001
+	typeMatrixFeatures              structureType = 1000506000
+	typeMatrixProperties            structureType = 1000506001
+	typeMatrix2Features             structureType = 1000593000
+	typeMatrixFlexible              structureType = 1000593001
+	typeMatrix2Properties           structureType = 1000593002
 	typeMaintenance4Properties      structureType = 1000413001
 )
 
@@ -86,6 +95,7 @@ const (
 
 const (
 	apiVersion12 = 1<<22 | 2<<12
+	apiVersion13 = 1<<22 | 3<<12
 
 	queueComputeBit = 2
 	heapDeviceLocal = 1
@@ -112,5 +122,8 @@ const (
 	queryResultWait              = 2
 	instancePortability          = 1
 	subgroupArithmetic           = 4
+	scopeWorkgroup               = 2
+	scopeSubgroup                = 3
+	stageFullSubgroups           = 2 // VkPipelineShaderStageCreateFlagBits
 	wholeSize             uint64 = 1<<64 - 1
 )

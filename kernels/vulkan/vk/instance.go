@@ -106,13 +106,16 @@ type InstanceInfo struct {
 
 // Instance is a connection to the Vulkan drivers.
 type Instance struct {
-	handle uintptr
-	fns    [numInstance]uintptr
+	handle  uintptr
+	api     Version // that it was created for
+	getProc uintptr
+	fns     [numInstance]uintptr
 }
 
-// CreateInstance creates an instance of Vulkan 1.2.
+// CreateInstance creates an instance of Vulkan 1.3, or of 1.2 where the loader knows no more.
 func (l *Loader) CreateInstance(info InstanceInfo) (*Instance, error) {
-	if v, err := l.Version(); err != nil {
+	v, err := l.Version()
+	if err != nil {
 		return nil, err
 	} else if v < apiVersion12 {
 		return nil, fmt.Errorf("vk: the Vulkan loader supports version %v, 1.2 is needed", v)
@@ -121,13 +124,17 @@ func (l *Loader) CreateInstance(info InstanceInfo) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	in := &Instance{api: apiVersion12, getProc: l.getProc}
+	if v >= apiVersion13 {
+		in.api = apiVersion13
+	}
 	ci := &instanceCreateInfo{
 		sType: typeInstanceCreateInfo,
 		pApplicationInfo: &applicationInfo{
 			sType:            typeApplicationInfo,
 			pApplicationName: cstring(info.AppName),
 			pEngineName:      cstring("graft"),
-			apiVersion:       apiVersion12,
+			apiVersion:       uint32(in.api),
 		},
 		enabledLayerCount:   uint32(len(info.Layers)),
 		ppEnabledLayerNames: cstrings(info.Layers),
@@ -138,7 +145,6 @@ func (l *Loader) CreateInstance(info InstanceInfo) (*Instance, error) {
 		ci.enabledExtensionCount = 1
 		ci.ppEnabledExtensionNames = cstrings(ext)
 	}
-	in := &Instance{}
 	if err := check("vkCreateInstance", call(l.fns[fnCreateInstance], uintptr(unsafe.Pointer(ci)), 0,
 		uintptr(unsafe.Pointer(&in.handle)))); err != nil {
 		return nil, err
@@ -151,6 +157,16 @@ func (l *Loader) CreateInstance(info InstanceInfo) (*Instance, error) {
 		return nil, err
 	}
 	return in, nil
+}
+
+// function returns the address of an instance function that a driver need not have. The
+// caller has looked for its extension: some loaders have an address for it nevertheless.
+func (in *Instance) function(name string) (uintptr, error) {
+	fn := call(in.getProc, in.handle, uintptr(unsafe.Pointer(cstring(name))))
+	if fn == 0 {
+		return 0, fmt.Errorf("vk: the driver has no %s", name)
+	}
+	return fn, nil
 }
 
 // Close destroys the instance. Its devices must be closed before.

@@ -111,6 +111,7 @@ type Features struct {
 	ShaderFloat16     bool // arithmetic
 	ShaderInt64       bool
 	VulkanMemoryModel bool
+	Matrix            MatrixFeatures
 }
 
 // Features asks the driver what the device can do. A device older than Vulkan 1.2 has none.
@@ -130,6 +131,7 @@ func (p PhysicalDevice) Features() Features {
 		ShaderFloat16:     v12.shaderFloat16 != 0,
 		ShaderInt64:       f2.features.shaderInt64 != 0,
 		VulkanMemoryModel: v12.vulkanMemoryModel != 0,
+		Matrix:            p.matrixFeatures(v12),
 	}
 }
 
@@ -137,6 +139,7 @@ func (p PhysicalDevice) Features() Features {
 func (f Features) chain() *physicalDeviceFeatures2 {
 	v12 := &physicalDeviceVulkan12Features{
 		sType:                   typeVulkan12Features,
+		pNext:                   f.Matrix.chain(),
 		storageBuffer8BitAccess: bool32(f.StorageBuffer8),
 		shaderFloat16:           bool32(f.ShaderFloat16),
 		timelineSemaphore:       bool32(f.TimelineSemaphore),

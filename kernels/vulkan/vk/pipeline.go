@@ -50,14 +50,21 @@ func (d *Device) DestroyPipelineLayout(l PipelineLayout) {
 }
 
 // CreatePipeline compiles the entry point main of s, by way of a cache unless it is 0.
-// The specialisation constant with identity i gets spec[i], as 32 bits.
-func (d *Device) CreatePipeline(c PipelineCache, s Shader, l PipelineLayout, spec []uint32) (Pipeline, error) {
+// The specialisation constant with identity i gets spec[i], as 32 bits. Subgroups have
+// subgroup invocations and are full (MatrixFeatures.Subgroup), or as the driver likes
+// them where it is 0.
+func (d *Device) CreatePipeline(c PipelineCache, s Shader, l PipelineLayout, spec []uint32, subgroup int) (Pipeline, error) {
 	ci := &computePipelineCreateInfo{
 		sType: typeComputePipelineCreateInfo,
 		stage: pipelineShaderStageCreateInfo{
 			sType: typePipelineShaderStage, stage: stageCompute, module: uintptr(s), pName: cstring("main")},
 		layout:            uintptr(l),
 		basePipelineIndex: -1,
+	}
+	if subgroup != 0 {
+		ci.stage.flags = stageFullSubgroups
+		ci.stage.pNext = unsafe.Pointer(&pipelineShaderStageRequiredSubgroupSizeCreateInfo{
+			sType: typeRequiredSubgroupSize, requiredSubgroupSize: uint32(subgroup)})
 	}
 	if len(spec) > 0 {
 		entries := make([]specializationMapEntry, len(spec))

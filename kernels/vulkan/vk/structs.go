@@ -131,6 +131,82 @@ type (
 		vulkanMemoryModel       uint32
 		_                       [5]uint32
 	}
+	physicalDeviceVulkan13Features struct {
+		sType                structureType
+		pNext                unsafe.Pointer
+		_                    [7]uint32
+		subgroupSizeControl  uint32
+		computeFullSubgroups uint32
+		_                    [5]uint32
+		maintenance4         uint32
+	}
+	physicalDeviceVulkan13Properties struct {
+		sType                        structureType
+		pNext                        unsafe.Pointer
+		minSubgroupSize              uint32
+		maxSubgroupSize              uint32
+		maxComputeWorkgroupSubgroups uint32
+		requiredSubgroupSizeStages   uint32
+		_                            [184]byte
+	}
+	physicalDeviceShaderBfloat16FeaturesKHR struct {
+		sType                           structureType
+		pNext                           unsafe.Pointer
+		shaderBFloat16Type              uint32
+		shaderBFloat16DotProduct        uint32
+		shaderBFloat16CooperativeMatrix uint32
+	}
+	physicalDeviceCooperativeMatrixFeaturesKHR struct {
+		sType                               structureType
+		pNext                               unsafe.Pointer
+		cooperativeMatrix                   uint32
+		cooperativeMatrixRobustBufferAccess uint32
+	}
+	physicalDeviceCooperativeMatrix2FeaturesNV struct {
+		sType                                 structureType
+		pNext                                 unsafe.Pointer
+		cooperativeMatrixWorkgroupScope       uint32
+		cooperativeMatrixFlexibleDimensions   uint32
+		cooperativeMatrixReductions           uint32
+		cooperativeMatrixConversions          uint32
+		cooperativeMatrixPerElementOperations uint32
+		cooperativeMatrixTensorAddressing     uint32
+		cooperativeMatrixBlockLoads           uint32
+	}
+	physicalDeviceCooperativeMatrix2PropertiesNV struct {
+		sType                                               structureType
+		pNext                                               unsafe.Pointer
+		cooperativeMatrixWorkgroupScopeMaxWorkgroupSize     uint32
+		cooperativeMatrixFlexibleDimensionsMaxDimension     uint32
+		cooperativeMatrixWorkgroupScopeReservedSharedMemory uint32
+	}
+	cooperativeMatrixPropertiesKHR struct {
+		sType                  structureType
+		pNext                  unsafe.Pointer
+		MSize                  uint32
+		NSize                  uint32
+		KSize                  uint32
+		AType                  ComponentType
+		BType                  ComponentType
+		CType                  ComponentType
+		ResultType             ComponentType
+		saturatingAccumulation uint32
+		scope                  uint32
+	}
+	cooperativeMatrixFlexibleDimensionsPropertiesNV struct {
+		sType                  structureType
+		pNext                  unsafe.Pointer
+		MGranularity           uint32
+		NGranularity           uint32
+		KGranularity           uint32
+		AType                  ComponentType
+		BType                  ComponentType
+		CType                  ComponentType
+		ResultType             ComponentType
+		saturatingAccumulation uint32
+		scope                  uint32
+		workgroupInvocations   uint32
+	}
 	memoryType struct {
 		propertyFlags MemoryFlags
 		heapIndex     uint32
@@ -253,6 +329,11 @@ type (
 		module              uintptr
 		pName               *byte
 		pSpecializationInfo *specializationInfo
+	}
+	pipelineShaderStageRequiredSubgroupSizeCreateInfo struct {
+		sType                structureType
+		pNext                unsafe.Pointer
+		requiredSubgroupSize uint32
 	}
 	computePipelineCreateInfo struct {
 		sType              structureType
