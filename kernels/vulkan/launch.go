@@ -63,6 +63,7 @@ var expanders = [kernels.NumOps]func(*expansion) error{
 	kernels.Copy:       expandCopy,
 	kernels.Unary:      expandUnary,
 	kernels.Binary:     expandBinary,
+	kernels.Reduce:     expandReduce,
 	kernels.Gather:     expandGather,
 	kernels.PutRows:    expandPutRows,
 	kernels.MatMul:     expandMatMul,
