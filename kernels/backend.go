@@ -23,6 +23,10 @@ var ErrOutOfMemory = errors.New("out of memory")
 // that was on it can be read any more.
 var ErrDeviceLost = errors.New("device lost")
 
+// ErrTimeout is wrapped by Run when the device has not finished long after it
+// should have. It may still be working, on memory that it was given.
+var ErrTimeout = errors.New("the device does not answer")
+
 // Place says on which side of the bus memory lies. Host memory is always
 // visible to the CPU; where a device shares the CPU's memory they are one.
 type Place uint8

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"time"
 
 	"graft/kernels"
 	"graft/kernels/vulkan/vk"
@@ -23,6 +24,8 @@ type Backend struct {
 	maxBuffer int64 // bytes of one piece of a buffer
 	unified   bool  // the CPU sees device memory at full speed: no staging
 	tickBits  int   // valid bits of timestamps; 0 is none
+
+	segmentTime time.Duration // how long one submission may take
 
 	layout    vk.PipelineLayout
 	pipelines *pipelines
@@ -140,13 +143,3 @@ func (b *Backend) Close() error {
 }
 
 func (b *Backend) closed() bool { return b.dev == nil }
-
-// once records commands, runs them and waits.
-func (b *Backend) once(record func(*vk.CommandBuffer)) error {
-	r, err := b.record(func(c *vk.CommandBuffer) error { record(c); return nil })
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	return r.run()
-}

@@ -140,24 +140,37 @@ func (e *exec) ownIO(bind map[kernels.SlotID]kernels.Region) (err error) {
 		}
 		e.bases[i], e.host[i] = e.io.addr(o), side.host(o, s.Bytes())
 		if m := (moved{o, s.Bytes()}); s.Role == kernels.Input {
-			e.ins = append(e.ins, m)
+			e.ins = merge(e.ins, m, e.io.step)
 		} else {
-			e.outs = append(e.outs, m)
+			e.outs = merge(e.outs, m, e.io.step)
 		}
 	}
 	return nil
 }
 
 // placeIO lays out the inputs and outputs for which bound is false in one buffer: per slot
-// its offset, -1 for others, and the size of the buffer.
+// its offset, -1 for others, and the size of the buffer. Inputs come first, so that one
+// copy moves them all and one all outputs.
 func placeIO(p *kernels.Program, c kernels.Caps, bound func(kernels.SlotID) bool) (offsets []int64, total int64) {
-	offsets = make([]int64, len(p.Slots))
-	for i, s := range p.Slots {
-		if offsets[i] = -1; s.Role != kernels.Input && s.Role != kernels.Output || bound(kernels.SlotID(i)) {
-			continue
+	offsets = slices.Repeat([]int64{-1}, len(p.Slots))
+	for _, role := range []kernels.Role{kernels.Input, kernels.Output} {
+		for i, s := range p.Slots {
+			if s.Role == role && !bound(kernels.SlotID(i)) {
+				offsets[i] = c.Place(total, s.Bytes())
+				total = offsets[i] + s.Bytes()
+			}
 		}
-		offsets[i] = c.Place(total, s.Bytes())
-		total = offsets[i] + s.Bytes()
 	}
 	return offsets, total
+}
+
+// merge appends a range that lies behind all others to the last one, gap included, or as
+// one of its own where they lie in different pieces of a buffer.
+func merge(ms []moved, m moved, step int64) []moved {
+	end := m.offset + m.size
+	if n := len(ms) - 1; n >= 0 && ms[n].offset/step == (end-1)/step {
+		ms[n].size = end - ms[n].offset
+		return ms
+	}
+	return append(ms, m)
 }

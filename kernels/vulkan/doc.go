@@ -10,7 +10,8 @@
 //	be, err := kernels.Open("vulkan:1")        // the second one
 //	defer be.Close()
 //
-// A program is recorded once into a command buffer and replayed by one submission.
+// A program is recorded once into a command buffer and replayed by one submission, or by
+// several where one would take so long that a watchdog fires.
 // Kernels get their operands as device addresses in push constants, so there are no
 // descriptor sets; every allocation ends in a guard zone, because drivers may run
 // loads that control flow would skip. One queue, one timeline semaphore, Run waits.

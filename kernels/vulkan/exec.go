@@ -2,8 +2,9 @@ package vulkan
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"graft/kernels"
 	"graft/kernels/vulkan/vk"
@@ -22,9 +23,13 @@ type exec struct {
 
 	io      *Buffer // inputs and outputs that the exec owns
 	mirror  *Buffer // their host side, where device memory is not visible
-	ins     []moved // parts of io copied from mirror before the program
-	outs    []moved // and back after it
+	ins     []moved // where the inputs lie, copied from the mirror before the program
+	outs    []moved // where the outputs lie, copied back after it
 	rec     *recording
+	segs    []segment // one for each part of rec
+	times   []float64 // per dispatch: seconds, by estimate or measured
+	limit   time.Duration
+	cold    bool // the times are estimates and matter
 	runErr  error
 	pushBuf []byte
 }
@@ -32,7 +37,7 @@ type exec struct {
 // moved is a range of io.
 type moved struct{ offset, size int64 }
 
-// Compile builds the pipelines and records the program. Regions bound to slots that the
+// Compile makes the pipelines and records the program. Regions bound to slots that the
 // program writes must not overlap other slots' regions.
 func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, temp kernels.Region) (kernels.Exec, error) {
 	if b.closed() {
@@ -89,56 +94,86 @@ func (e *exec) init(pl kernels.Plan, bind map[kernels.SlotID]kernels.Region, tem
 	if err := e.ownIO(bind); err != nil {
 		return err
 	}
+	if err := e.compile(); err != nil {
+		return err
+	}
+	e.times = e.estimate()
+	segs := cut(e.times, e.b.segmentTime.Seconds())
+	if e.rec, err = e.recordSegments(segs); err != nil {
+		return err
+	}
+	e.segs, e.limit, e.cold = segs, patience(total(segs)), len(segs) > 1
+	return nil
+}
+
+// compile makes the pipelines of all dispatches.
+func (e *exec) compile() error {
 	variants := make([]variant, len(e.steps))
 	for i, s := range e.steps {
 		variants[i] = variant{s.kernel, s.spec, s.subgroup}
 	}
-	if err := e.b.pipelines.prepare(variants); err != nil {
-		return err
-	}
-	e.rec, err = e.b.record(func(c *vk.CommandBuffer) error { return e.emit(c, nil) })
-	return err
+	return e.b.pipelines.prepare(variants)
 }
 
-// emit records uploads, dispatches with the plan's barriers, and downloads. With q
-// every dispatch stands between two timestamps and alone.
-func (e *exec) emit(c *vk.CommandBuffer, q *vk.Queries) error {
+// recordSegments records the program, one part for each segment.
+func (e *exec) recordSegments(segs []segment) (*recording, error) {
+	rec, err := e.b.record()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range segs {
+		if err := rec.add(func(c *vk.CommandBuffer) error { return e.emit(c, s.first, s.end, nil) }); err != nil {
+			rec.close()
+			return nil, err
+		}
+	}
+	return rec, nil
+}
+
+// emit records the dispatches from first to end with the plan's barriers; the upload comes
+// before the first of all and the download after the last. With q every dispatch stands
+// alone, between two timestamps.
+func (e *exec) emit(c *vk.CommandBuffer, first, end int, q *vk.Queries) error {
 	if q != nil {
 		c.ResetQueries(q)
 	}
-	if e.mirror != nil && len(e.ins) > 0 {
+	if first == 0 && e.mirror != nil && len(e.ins) > 0 {
 		for _, m := range e.ins {
 			e.mirror.copyTo(c, e.io, m.offset, m.size)
 		}
 		c.Barrier()
 	}
-	next := 0
-	for i, s := range e.steps {
-		if next < len(e.groups) && e.groups[next] == i {
-			if next++; i > 0 && q == nil {
+	group, _ := slices.BinarySearch(e.groups, first)
+	for i := first; i < end; i++ {
+		if group < len(e.groups) && e.groups[group] == i {
+			// The part before ends in a barrier.
+			if group++; i > first && q == nil {
 				c.Barrier()
 			}
 		}
 		if q != nil {
 			c.Barrier()
-			c.Timestamp(q, 2*i)
+			c.Timestamp(q, 2*(i-first))
 		}
-		if err := e.dispatch(c, s); err != nil {
+		if err := e.dispatch(c, e.steps[i]); err != nil {
 			return err
 		}
 		if q != nil {
-			c.Timestamp(q, 2*i+1)
+			c.Timestamp(q, 2*(i-first)+1)
 		}
 	}
-	if e.mirror != nil && len(e.outs) > 0 {
-		c.Barrier()
-		for _, m := range e.outs {
-			e.io.copyTo(c, e.mirror, m.offset, m.size)
-		}
-	}
-	// Replays follow one another on the queue: the next must see what this one wrote.
+	// Parts and replays follow one another on the queue: the next must see what this one
+	// wrote.
 	c.Barrier()
-	c.HostBarrier()
+	if end == len(e.steps) {
+		if e.mirror != nil && len(e.outs) > 0 {
+			for _, m := range e.outs {
+				e.io.copyTo(c, e.mirror, m.offset, m.size)
+			}
+			c.Barrier()
+		}
+		c.HostBarrier()
+	}
 	return nil
 }
 
@@ -177,68 +212,47 @@ func (e *exec) side(id kernels.SlotID, role kernels.Role) []byte {
 }
 
 // Run submits the recording n times, waiting each time. After an error of the driver
-// the program cannot run any more.
+// the program cannot run any more. It allocates nothing, but in the first run of a program
+// of several segments.
 func (e *exec) Run(ctx context.Context, n int) error {
 	for range n {
-		if e.rec == nil {
-			return errClosed
-		}
-		if e.runErr != nil {
-			return e.runErr
-		}
-		if err := ctx.Err(); err != nil {
+		if err := e.usable(ctx); err != nil {
 			return err
 		}
-		if err := e.rec.run(); err != nil {
-			e.runErr = fmt.Errorf("vulkan: run %s: %w", e.prog.Name, typed(err))
+		var err error
+		if e.cold {
+			err = e.measure()
+		} else {
+			err = e.rec.run(e.limit)
+		}
+		if err != nil {
+			e.runErr = e.failed(err)
 		}
 	}
 	return e.runErr
 }
 
-// Profile runs once with a timestamp before and after every dispatch.
-func (e *exec) Profile(ctx context.Context) ([]kernels.Timing, error) {
+func (e *exec) usable(ctx context.Context) error {
 	if e.rec == nil {
-		return nil, errClosed
+		return errClosed
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if e.runErr != nil {
+		return e.runErr
 	}
-	if e.b.tickBits == 0 {
-		return nil, fmt.Errorf("vulkan: profile %s: %s has no timestamps: %w", e.prog.Name, e.b.info.Name, errors.ErrUnsupported)
-	}
-	ts, err := e.profile()
-	if err != nil {
-		return nil, fmt.Errorf("vulkan: profile %s: %w", e.prog.Name, typed(err))
-	}
-	return ts, nil
+	return ctx.Err()
 }
 
-func (e *exec) profile() ([]kernels.Timing, error) {
-	q, err := e.b.dev.CreateQueries(max(1, 2*len(e.steps)))
-	if err != nil {
-		return nil, err
+// failed says how far a run came.
+func (e *exec) failed(err error) error {
+	where := ""
+	if done, ok := e.rec.finished(); ok && done > 0 && done <= len(e.segs) && len(e.steps) > 0 {
+		last := e.segs[done-1].end - 1
+		instr := e.steps[last].instr
+		where = fmt.Sprintf("after segment %d of %d (dispatch %d, instruction %d %v): ", done, len(e.segs), last, instr, e.prog.Code[instr].Op)
+	} else if ok {
+		where = fmt.Sprintf("in the first of %d segments: ", len(e.segs))
 	}
-	defer q.Destroy()
-	rec, err := e.b.record(func(c *vk.CommandBuffer) error { return e.emit(c, q) })
-	if err != nil {
-		return nil, err
-	}
-	defer rec.close()
-	if err := rec.run(); err != nil || len(e.steps) == 0 {
-		return nil, err
-	}
-	ticks, err := q.Results()
-	if err != nil {
-		return nil, err
-	}
-	out := make([]kernels.Timing, len(e.steps))
-	mask := ^uint64(0) >> (64 - e.b.tickBits)
-	for i, s := range e.steps {
-		n := (ticks[2*i+1] - ticks[2*i]) & mask
-		out[i] = kernels.Timing{Instr: s.instr, Kernel: s.kernel, Seconds: float64(n) * e.b.props.TimestampPeriod * 1e-9}
-	}
-	return out, nil
+	return fmt.Errorf("vulkan: run %s: %s%w", e.prog.Name, where, typed(err))
 }
 
 // Close frees the recording and the memory that the exec owns.

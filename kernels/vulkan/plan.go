@@ -67,10 +67,12 @@ func shifted(spans []kernels.Span, by int64) []kernels.Span {
 	return out
 }
 
-// step is a launch of a plan, with the offset of its scratch in the temporary region.
+// step is a launch of a plan, with the offset of its scratch in the temporary region and
+// an estimate of its time.
 type step struct {
 	*launch
 	scratch int64
+	seconds float64
 }
 
 // steps finds the launch of every dispatch of a plan. The order is the plan's: a test
@@ -90,7 +92,8 @@ func steps(t target, p *kernels.Program, pl kernels.Plan) ([]step, error) {
 		if l.kernel != d.Kernel || !slices.Equal(shifted(l.reads, by), d.Reads) || !slices.Equal(shifted(l.writes, by), d.Writes) {
 			return nil, fmt.Errorf("vulkan: %s: dispatch %d (%s) is another program's", p.Name, i, d.Kernel)
 		}
-		out[i] = step{l, by}
+		x := xs[d.Instr]
+		out[i] = step{l, by, seconds(kernels.CostOf(p, x.in, x.dims), len(x.launches))}
 	}
 	return out, nil
 }
