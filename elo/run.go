@@ -339,7 +339,11 @@ func (p *pipeline) evaluateBase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	scores, err := p.c.evaluate(func(s *data.Stream, add func(*data.Batch, []float32)) error { return m.Run(ctx, s, add) })
+	err = m.Load(p.ck)
+	var scores []eval.Scores
+	if err == nil {
+		scores, err = p.c.evaluate(func(s *data.Stream, add func(*data.Batch, []float32)) error { return m.Run(ctx, s, add) })
+	}
 	if err = errors.Join(err, m.Close()); err != nil {
 		return err
 	}

@@ -34,6 +34,9 @@ func ExampleGenerator() {
 		log.Fatal(err)
 	}
 	defer g.Close()
+	if err := g.Load(ck); err != nil {
+		log.Fatal(err)
+	}
 
 	var story []int32
 	reason, err := g.Generate(context.Background(), model.Request{Prompt: ck.Config.BOS, MaxTokens: 31, Stop: ck.EOS}, func(id int) error {

@@ -30,19 +30,24 @@ const (
 // it has read, so that each token costs one pass over one token. Two programs
 // share weights and cache: one reads a piece of the prompt, one a single token.
 type Generator struct {
-	c       *Config
-	context int
-	store   *tensor.Store
-	prefill *step
-	decode  *step
-	n       int       // tokens read
-	logits  []float32 // (V)
-	sampler sampler
+	c        *Config
+	context  int
+	layers   []int // nil is all
+	be       kernels.Backend
+	store    *tensor.Store
+	replaced []kernels.Replaced
+	prefill  *step
+	decode   *step
+	n        int       // tokens read
+	logits   []float32 // (V)
+	sampler  sampler
 }
 
-// step is a compiled program that reads up to t tokens.
+// step is a program that reads up to t tokens; what follows ex is set once it is
+// compiled.
 type step struct {
 	t    int
+	prog *kernels.Program
 	ex   kernels.Exec
 	ids  []byte // (t), as are positions, rows and put
 	pos  []byte
@@ -53,8 +58,8 @@ type step struct {
 	out  []byte // logits (V)
 }
 
-// NewGenerator builds the programs, takes the memory and loads the weights as
-// they are stored.
+// NewGenerator plans the programs for a checkpoint. Nothing large is allocated:
+// Load does that.
 func NewGenerator(be kernels.Backend, ck *Checkpoint, o GeneratorOptions) (*Generator, error) {
 	c := ck.Config
 	if o.Context == 0 {
@@ -70,44 +75,47 @@ func NewGenerator(be kernels.Backend, ck *Checkpoint, o GeneratorOptions) (*Gene
 		return nil, fmt.Errorf("model: prefill of %d tokens, want 1 or more", o.Prefill)
 	}
 	o.Prefill = min(o.Prefill, o.Context)
-	g := &Generator{c: c, context: o.Context, store: tensor.NewStore(be), logits: make([]float32, c.Vocab)}
-	if err := g.compile(be, ck, o); err != nil {
-		return nil, errors.Join(err, g.store.Close())
+	g := &Generator{c: c, context: o.Context, layers: o.Layers, be: be, store: tensor.NewStore(be), logits: make([]float32, c.Vocab)}
+	var err error
+	if g.prefill, err = g.plan(ck, o.Prefill, o); err != nil {
+		return nil, err
+	}
+	if g.decode, err = g.plan(ck, 1, o); err != nil {
+		return nil, err
 	}
 	return g, nil
 }
 
-func (g *Generator) compile(be kernels.Backend, ck *Checkpoint, o GeneratorOptions) error {
-	var programs []*kernels.Program
-	for _, t := range []int{o.Prefill, 1} {
-		p, err := g.c.cachedProgram(ck.DType, t, o)
-		if err != nil {
-			return err
-		}
-		if p, _, err = kernels.Lower(p, be.Supports); err != nil {
-			return err
-		}
-		if err := g.store.Declare(p); err != nil {
-			return err
-		}
-		programs = append(programs, p)
+func (g *Generator) plan(ck *Checkpoint, t int, o GeneratorOptions) (*step, error) {
+	p, err := g.c.cachedProgram(ck.DType, t, o)
+	if err != nil {
+		return nil, err
 	}
-	if need, have := g.store.Memory().Total(), be.Caps().Memory; have > 0 && need > have {
-		return fmt.Errorf("model: generating with a context of %d tokens takes %d bytes, the device has %d", o.Context, need, have)
+	p, replaced, err := kernels.Lower(p, g.be.Supports)
+	if err != nil {
+		return nil, err
+	}
+	g.replaced = append(g.replaced, replaced...)
+	return &step{t: t, prog: p}, g.store.Declare(p)
+}
+
+// Load takes the memory, which it refuses when the device has less, and loads
+// the weights as they are stored.
+func (g *Generator) Load(ck *Checkpoint) error {
+	if need, have := g.Memory().Total(), g.be.Caps().Memory; have > 0 && need > have {
+		return fmt.Errorf("model: generating with a context of %d tokens takes %d bytes, the device has %d: %w", g.context, need, have, kernels.ErrOutOfMemory)
 	}
 	if err := g.store.Alloc(); err != nil {
 		return err
 	}
-	var steps []*step
-	for i, t := range []int{o.Prefill, 1} {
-		ex, err := g.store.Compile(programs[i])
+	for _, s := range []*step{g.prefill, g.decode} {
+		ex, err := g.store.Compile(s.prog)
 		if err != nil {
 			return err
 		}
-		steps = append(steps, newStep(ex, programs[i], t))
+		s.bind(ex)
 	}
-	g.prefill, g.decode = steps[0], steps[1]
-	return ck.LoadParams(g.store, o.Layers)
+	return ck.LoadParams(g.store, g.layers)
 }
 
 // Names of the inputs and outputs of the cached programs beside those of a
@@ -150,21 +158,26 @@ func (c *Config) cachedProgram(dtype func(string) kernels.DType, t int, o Genera
 	return g.Compile()
 }
 
-func newStep(ex kernels.Exec, p *kernels.Program, t int) *step {
+func (s *step) bind(ex kernels.Exec) {
 	in := func(name string) []byte {
-		id, _ := p.Find(name)
+		id, _ := s.prog.Find(name)
 		return ex.Input(id)
 	}
-	id, _ := p.Find(outputLogits)
-	return &step{t: t, ex: ex, ids: in(InputIDs), pos: in(InputPositions), docs: in(InputDocuments),
-		rows: in(inputRows), put: in(inputPut), last: in(inputLast), out: ex.Output(id)}
+	id, _ := s.prog.Find(outputLogits)
+	s.ex, s.out = ex, ex.Output(id)
+	s.ids, s.pos, s.docs = in(InputIDs), in(InputPositions), in(InputDocuments)
+	s.rows, s.put, s.last = in(inputRows), in(inputPut), in(inputLast)
 }
 
 // Close frees programs and memory.
 func (g *Generator) Close() error { return g.store.Close() }
 
-// Memory is what the generator takes.
+// Memory is what Load takes.
 func (g *Generator) Memory() tensor.Memory { return g.store.Memory() }
+
+// Replaced lists operations that the backend lacks and that run by their plain
+// definitions.
+func (g *Generator) Replaced() []kernels.Replaced { return g.replaced }
 
 // Context is how many tokens fit, prompt included.
 func (g *Generator) Context() int { return g.context }
@@ -175,6 +188,9 @@ func (g *Generator) Reset() { g.n = 0 }
 // Feed reads tokens after those read before and returns the logits (V) of what
 // comes next, valid until the next call.
 func (g *Generator) Feed(ctx context.Context, ids []int) ([]float32, error) {
+	if g.decode.ex == nil {
+		return nil, errors.New("model: the generator is not loaded")
+	}
 	if len(ids) == 0 {
 		return nil, errors.New("model: nothing to read: want at least one token")
 	}

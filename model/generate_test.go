@@ -30,6 +30,9 @@ func openGenerator(t testing.TB, device, dir string, o GeneratorOptions) (*Gener
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.Close() })
+	if err := g.Load(ck); err != nil {
+		t.Fatal(err)
+	}
 	return g, ck
 }
 

@@ -218,7 +218,7 @@ func demoEntries(a *app, o demoOptions, r elo.Recipe) (entries []compare.Entry, 
 	}
 	p := &demoProgress{a: a, total: 2 * o.tokens}
 	for _, method := range []string{elo.MethodELO, elo.MethodFull} {
-		be, err := openDevice(o.device)
+		be, err := openDevice(a, o.device)
 		if err != nil {
 			return entries, closeAll, err
 		}

@@ -41,16 +41,11 @@ device that --device auto takes is marked with a star.`,
 
 func runDevices(a *app, o devicesOptions) error {
 	list := []device{}
-	auto := false
+	auto := autoBackend(a)
 	for _, name := range kernels.Backends() {
-		list = append(list, probe(name))
-	}
-	for _, name := range autoDevices {
-		for i := range list {
-			if list[i].Name == name && list[i].OK && !auto {
-				list[i].Auto, auto = true, true
-			}
-		}
+		d := probe(name)
+		d.Auto = d.OK && name == auto
+		list = append(list, d)
 	}
 	list = append(list, numbered()...)
 	if o.json {
@@ -60,6 +55,19 @@ func runDevices(a *app, o devicesOptions) error {
 		fmt.Fprintln(a.out, d)
 	}
 	return nil
+}
+
+// autoBackend names the backend that --device auto opens; "" is none.
+func autoBackend(a *app) string {
+	be, err := openDevice(a, "auto")
+	if err != nil {
+		return ""
+	}
+	name := be.Caps().Name
+	if err := be.Close(); err != nil {
+		return ""
+	}
+	return name
 }
 
 // probe opens a device, looks at it and closes it.

@@ -71,7 +71,7 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	be, err := openDevice(o.device)
+	be, err := openDevice(a, o.device)
 	if err != nil {
 		return err
 	}
@@ -99,6 +99,10 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	a.planned(be, m.Memory(), m.Replaced())
+	if err := m.Load(ck); err != nil {
+		return err
+	}
 	for _, c := range corpora {
 		if err := o.score(ctx, a, m, c, seq); err != nil {
 			return err

@@ -75,7 +75,7 @@ func runGenerate(ctx context.Context, a *app, o generateOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	be, err := openDevice(o.device)
+	be, err := openDevice(a, o.device)
 	if err != nil {
 		return err
 	}
@@ -98,6 +98,10 @@ func runGenerate(ctx context.Context, a *app, o generateOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.Close()) }()
+	a.planned(be, g.Memory(), g.Replaced())
+	if err := g.Load(ck); err != nil {
+		return err
+	}
 	return generate(ctx, a, o, g, tok, prompt, ck.EOS)
 }
 

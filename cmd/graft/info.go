@@ -121,7 +121,7 @@ are read.`,
 }
 
 func runInfo(a *app, o infoOptions) (err error) {
-	be, err := openDevice(o.device)
+	be, err := openDevice(a, o.device)
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,28 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"graft/elo/demo"
+	"graft/kernels"
+	"graft/kernels/kerneltest"
 	"graft/model/safetensors"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"graft": main}) }
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"graft": main, "lossy": lossy})
+}
+
+// lossy is graft with one device more: card:n, which computes as cpu:2 does and
+// is lost in its nth run.
+func lossy() {
+	kernels.Register("card", func(arg string) (kernels.Backend, error) {
+		n, err := strconv.Atoi(arg)
+		if err != nil {
+			return nil, err
+		}
+		be, err := kernels.Open("cpu:2")
+		return &kerneltest.Card{Backend: be, FailRun: n, FailWith: kernels.ErrDeviceLost}, err
+	})
+	main()
+}
 
 // TestScripts runs every script in a directory that has a real model as base
 // and a little Spanish to train and to evaluate on.

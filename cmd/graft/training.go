@@ -67,7 +67,7 @@ func runTraining(a *app, verb string, o trainOptions, start func(ctx context.Con
 	if err != nil {
 		return err
 	}
-	be, err := openDevice(o.device)
+	be, err := openDevice(a, o.device)
 	if err != nil {
 		return err
 	}

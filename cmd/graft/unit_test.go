@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"graft/elo"
+	"graft/kernels"
 )
 
 // TestRecipeKeys holds the flags against the recipe: every key that is one
@@ -133,6 +134,42 @@ func TestFinish(t *testing.T) {
 			a, _, log := testApp()
 			if code := a.finish(c.err); code != c.code || log.String() != c.log {
 				t.Errorf("got %d and %q, want %d and %q", code, log, c.code, c.log)
+			}
+		})
+	}
+}
+
+// named is a backend that only has a name.
+type named struct {
+	kernels.Backend
+	name string
+}
+
+func TestFirstDevice(t *testing.T) {
+	none := fmt.Errorf("vulkan: no loader: %w", kernels.ErrNoDevice)
+	broken := errors.New("vulkan: the driver is broken")
+	for _, c := range []struct {
+		name      string
+		errs      map[string]error
+		want, log string
+		err       string
+	}{
+		{"a card", nil, "card", "", ""},
+		{"no card", map[string]error{"card": none}, "cpu", "", ""},
+		{"a card that does not open", map[string]error{"card": broken}, "cpu", "warning: card is passed over: vulkan: the driver is broken\n", ""},
+		{"nothing", map[string]error{"card": none, "cpu": none}, "", "", "no device opens: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, _, log := testApp()
+			be, err := firstDevice(a, []string{"card", "cpu"}, func(name string) (kernels.Backend, error) { return named{name: name}, c.errs[name] })
+			if c.err != "" {
+				if err == nil || !strings.HasPrefix(err.Error(), c.err) || !errors.Is(err, kernels.ErrNoDevice) {
+					t.Errorf("got %v, want %q", err, c.err)
+				}
+				return
+			}
+			if err != nil || be.(named).name != c.want || log.String() != c.log {
+				t.Errorf("got %v, %v, %q, want %s and %q", be, err, log, c.want, c.log)
 			}
 		})
 	}

@@ -3,6 +3,7 @@
 // with different vocabularies.
 //
 //	m, err := eval.New(be, checkpoint, 512, 4)
+//	err = m.Load(checkpoint)
 //	s := eval.NewScores("es", true)
 //	err = m.Run(ctx, stream, s.Add)
 //	fmt.Println(s.BitsPerByte())
@@ -18,6 +19,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 
@@ -84,17 +86,20 @@ func (s *Scores) BitsPerByte() float64 { return s.Nats / math.Ln2 / float64(s.By
 // PerToken is the mean loss in nats.
 func (d Doc) PerToken() float64 { return d.Nats / float64(d.Tokens) }
 
-// Model is a checkpoint ready to score batches.
+// Model is a checkpoint to score batches with.
 type Model struct {
-	store  *tensor.Store
-	exec   kernels.Exec
-	prog   *kernels.Program
-	batch  int
-	losses []float32
+	be       kernels.Backend
+	store    *tensor.Store
+	exec     kernels.Exec // nil until Load
+	prog     *kernels.Program
+	replaced []kernels.Replaced
+	batch    int
+	losses   []float32
 }
 
-// New loads a checkpoint to score batches of b sequences of t tokens. Weights
-// keep the type they are stored in; activations are F32.
+// New plans to score batches of b sequences of t tokens. Weights keep the type
+// they are stored in; activations are F32. Nothing large is allocated: Load does
+// that.
 func New(be kernels.Backend, ck *model.Checkpoint, t, b int) (*Model, error) {
 	g := tensor.New("eval")
 	in := model.Inputs(g, b, t, false)
@@ -108,28 +113,34 @@ func New(be kernels.Backend, ck *model.Checkpoint, t, b int) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p, _, err = kernels.Lower(p, be.Supports); err != nil {
+	m := &Model{be: be, store: tensor.NewStore(be), batch: b, losses: make([]float32, b*t)}
+	if m.prog, m.replaced, err = kernels.Lower(p, be.Supports); err != nil {
 		return nil, err
 	}
-	m := &Model{store: tensor.NewStore(be), prog: p, batch: b, losses: make([]float32, b*t)}
-	if err := m.load(ck); err != nil {
-		return nil, errors.Join(err, m.Close())
+	if err := m.store.Declare(m.prog); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
 
-func (m *Model) load(ck *model.Checkpoint) error {
-	if err := m.store.Declare(m.prog); err != nil {
-		return err
+// Memory is what Load takes.
+func (m *Model) Memory() tensor.Memory { return m.store.Memory() }
+
+// Replaced lists operations that the backend lacks and that run by their plain
+// definitions.
+func (m *Model) Replaced() []kernels.Replaced { return m.replaced }
+
+// Load takes the memory, which it refuses when the device has less, and loads
+// the weights.
+func (m *Model) Load(ck *model.Checkpoint) error {
+	if need, have := m.Memory().Total(), m.be.Caps().Memory; have > 0 && need > have {
+		return fmt.Errorf("eval: scoring %d tokens at a time takes %d bytes, the device has %d: %w", len(m.losses), need, have, kernels.ErrOutOfMemory)
 	}
 	if err := m.store.Alloc(); err != nil {
 		return err
 	}
 	var err error
 	if m.exec, err = m.store.Compile(m.prog); err != nil {
-		return err
-	}
-	if err := ck.Config.WriteConstants(m.store); err != nil {
 		return err
 	}
 	return ck.LoadParams(m.store, nil)
@@ -144,6 +155,9 @@ type Source interface {
 // Run scores every batch and hands each to add with its losses (N), which are
 // overwritten by the next.
 func (m *Model) Run(ctx context.Context, s Source, add func(b *data.Batch, losses []float32)) error {
+	if m.exec == nil {
+		return errors.New("eval: the model is not loaded")
+	}
 	b := s.NewBatch(m.batch)
 	for {
 		switch err := s.Next(b); {

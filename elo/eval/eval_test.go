@@ -90,6 +90,12 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
+	if err := m.Run(t.Context(), &once{b: b}, nil); err == nil {
+		t.Error("scored before the weights were loaded")
+	}
+	if err := m.Load(ck); err != nil {
+		t.Fatal(err)
+	}
 	seen := 0
 	err = m.Run(t.Context(), &once{b: b}, func(_ *data.Batch, losses []float32) {
 		for i, want := range slices.Concat(g.Full.TokenLoss...) {

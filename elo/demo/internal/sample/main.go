@@ -76,6 +76,9 @@ func tell(ctx context.Context, base string) (lines []byte, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, g.Close()) }()
+	if err := g.Load(ck); err != nil {
+		return nil, err
+	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
