@@ -53,7 +53,7 @@ void main() {
 			s = fma(v[k], v[k], s);
 		}
 		if (VECS == 0)
-			for (int c = column(0); c < p.C; c += 4 * LANES) {
+			for (int c = column(0); c < p.C; c += STRIDE) {
 				vec4 u = element(row, c);
 				s = fma(u, u, s);
 			}
@@ -61,7 +61,7 @@ void main() {
 		if (live) {
 			[[unroll]] for (int k = 0; k < VECS; k++) finish(row, column(k), v[k], rstd);
 			if (VECS == 0)
-				for (int c = column(0); c < p.C; c += 4 * LANES) finish(row, c, element(row, c), rstd);
+				for (int c = column(0); c < p.C; c += STRIDE) finish(row, c, element(row, c), rstd);
 			if (lane() == 0) Floats(p.rstd).v[n] = rstd;
 		}
 	}

@@ -42,7 +42,7 @@ void putPart(int c, vec4 s) {
 	if (slot() == 0) {
 		for (int r = 1; r < ROWS; r++) s += columns[lid + r * LANES];
 		for (int j = 0; j < 4; j++)
-			if (c + j < p.C) Floats(p.parts).v[int(gl_WorkGroupID.x) * p.C + c + j] = s[j];
+			if (nth(c, j) < p.C) Floats(p.parts).v[int(gl_WorkGroupID.x) * p.C + nth(c, j)] = s[j];
 	}
 	barrier();
 }
@@ -64,7 +64,7 @@ void main() {
 			s = fma(g[k], x[k], s);
 		}
 		if (VECS == 0)
-			for (int c = column(0); c < p.C; c += 4 * LANES) {
+			for (int c = column(0); c < p.C; c += STRIDE) {
 				vec4 xc = loadRow(p.x, row, c, p.C, ACT_TYPE), d = loadRow(p.dy, row, c, p.C, ACT_TYPE);
 				s = fma(d * weight(c), xc, s);
 			}
@@ -72,12 +72,12 @@ void main() {
 		if (live)
 			[[unroll]] for (int k = 0; k < VECS; k++) finish(row, column(k), x[k], g[k], rstd, mean);
 		if (VECS == 0) // one row a workgroup: its lanes add to their columns of parts
-			for (int c = column(0); c < p.C; c += 4 * LANES) {
+			for (int c = column(0); c < p.C; c += STRIDE) {
 				vec4 xc = loadRow(p.x, row, c, p.C, ACT_TYPE), d = loadRow(p.dy, row, c, p.C, ACT_TYPE);
 				if (HAS_DW != 0)
 					for (int j = 0; j < 4; j++)
-						if (c + j < p.C) {
-							int i = int(gl_WorkGroupID.x) * p.C + c + j;
+						if (nth(c, j) < p.C) {
+							int i = int(gl_WorkGroupID.x) * p.C + nth(c, j);
 							float old = n0 == first ? 0.0 : Floats(p.parts).v[i];
 							Floats(p.parts).v[i] = fma(d[j] * xc[j], rstd, old);
 						}

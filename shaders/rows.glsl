@@ -1,7 +1,8 @@
 // Rows shared out over workgroups of 256; for kernels that reduce over the columns of a
 // matrix. LANES neighbouring invocations work on one row and 256 / LANES rows go side by
-// side, so that short rows fill a workgroup too. A lane owns vectors of four columns,
-// LANES vectors apart.
+// side, so that short rows fill a workgroup too. A lane owns vectors of four columns:
+// neighbours where rows are aligned, else columns that are LANES apart, so that
+// neighbouring lanes still read neighbouring elements.
 //
 // Sums and maxima go through shared memory in an order that LANES fixes; they do not
 // depend on the subgroup size. Every invocation of the workgroup must call them.
@@ -15,13 +16,17 @@ layout(constant_id = 1) const int VECS = 1;    // vectors of a row that a lane k
 layout(constant_id = 2) const int ALIGNED = 0; // rows begin and end at multiples of four elements
 
 const int ROWS = 256 / LANES;
+const int STRIDE = 4 * LANES;
 const int KEPT = VECS + int(VECS == 0); // arrays have a length
 
 int lane() { return int(gl_LocalInvocationID.x) % LANES; }
 int slot() { return int(gl_LocalInvocationID.x) / LANES; }
 
-// The first column of a lane's vector k.
-int column(int k) { return 4 * (lane() + k * LANES); }
+// The first column of a lane's vector k. The first column of the next is STRIDE further.
+int column(int k) { return (ALIGNED != 0 ? 4 : 1) * lane() + k * STRIDE; }
+
+// Column j of the four of a vector whose first column is c.
+int nth(int c, int j) { return ALIGNED != 0 ? c + j : c + j * LANES; }
 
 shared float parts[256];
 shared float heads[256]; // 16 for each row
@@ -57,8 +62,8 @@ float maxRow(float x) {
 	return x;
 }
 
-// Columns c to c+3 of the row that starts at element row and has C columns; rest where
-// there is no column.
+// The vector from column c on of the row that starts at element row and has C columns;
+// rest where there is no column.
 vec4 loadRow(uvec2 base, int row, int c, int C, int type, float rest) {
 	if (ALIGNED != 0) {
 		bool inside = c < C;
@@ -67,8 +72,8 @@ vec4 loadRow(uvec2 base, int row, int c, int C, int type, float rest) {
 	}
 	vec4 x;
 	for (int j = 0; j < 4; j++) {
-		bool inside = c + j < C;
-		float v = load(base, inside ? row + c + j : row, type);
+		bool inside = nth(c, j) < C;
+		float v = load(base, inside ? row + nth(c, j) : row, type);
 		x[j] = inside ? v : rest;
 	}
 	return x;
@@ -83,5 +88,5 @@ void storeRow(uvec2 base, int row, int c, int C, int type, vec4 x) {
 		return;
 	}
 	for (int j = 0; j < 4; j++)
-		if (c + j < C) store(base, row + c + j, type, x[j]);
+		if (nth(c, j) < C) store(base, row + nth(c, j), type, x[j]);
 }

@@ -1,6 +1,10 @@
 package vulkan
 
-import "graft/kernels"
+import (
+	"math"
+
+	"graft/kernels"
+)
 
 // narrow refuses rows that a kernel's signed indices cannot count.
 func (x *expansion) narrow(columns int) error {
@@ -77,27 +81,37 @@ func expandRMSNormBwd(x *expansion) error {
 			reads:  reads, writes: writes})
 	})
 	if hasDW {
-		return x.sumParts(parts, dw)
+		if parts*c > math.MaxInt32 {
+			return x.unsupported("%d rows of %d partial sums", parts, c)
+		}
+		x.scratch = int64(4*c) * int64(parts)
+		x.sumParts(partSums{at: place{kernels.Scratch, 0}, parts: parts, n: c, y: x.at(dw, 0), typ: kernels.F32, beta: x.in.Attr.Beta})
 	}
 	return nil
 }
 
-// sumParts adds the launch y = sum of the rows of scratch, of which there are parts, +
-// Beta y.
-func (x *expansion) sumParts(parts int, y kernels.View) error {
-	c := y.Len()
-	if parts > 1<<31/c-1 {
-		return x.unsupported("%d rows of %d partial sums", parts, c)
+// partSums is y = sum of parts rows of n elements in scratch, + beta y.
+type partSums struct {
+	at       place
+	parts, n int
+	y        place
+	typ      kernels.DType // of y
+	beta     float32
+}
+
+func (x *expansion) sumParts(s partSums) {
+	y := s.y.bytes(s.n * s.typ.Size())
+	reads := []kernels.Span{s.at.bytes(4 * s.parts * s.n)}
+	if s.beta != 0 {
+		reads = append(reads, y)
 	}
-	x.scratch = int64(4*c) * int64(parts)
-	scratch := kernels.Span{Slot: kernels.Scratch, Hi: x.scratch}
-	reads := []kernels.Span{scratch}
-	if x.in.Attr.Beta != 0 {
-		reads = append(reads, x.span(y))
-	}
-	x.add(launch{kernel: "sum_parts", spec: []uint32{float(x.in.Attr.Beta)},
-		addrs: []place{{kernels.Scratch, 0}, x.at(y, 0)}, words: []uint32{uint32(parts), uint32(c)},
-		groups: linear(c, 32),
-		reads:  reads, writes: []kernels.Span{x.span(y)}})
-	return nil
+	x.add(launch{kernel: "sum_parts", spec: []uint32{uint32(s.typ), float(s.beta)},
+		addrs: []place{s.at, s.y}, words: []uint32{uint32(s.parts), uint32(s.n)},
+		groups: linear(s.n, 32),
+		reads:  reads, writes: []kernels.Span{y}})
+}
+
+// bytes is the range of n bytes from a place on.
+func (p place) bytes(n int) kernels.Span {
+	return kernels.Span{Slot: p.slot, Lo: p.offset, Hi: p.offset + int64(n)}
 }

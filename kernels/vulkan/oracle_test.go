@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"encoding/binary"
 	"math"
 	"testing"
 
@@ -50,3 +51,5 @@ func (r *rig) holdToOracle(t *testing.T) {
 		near(t, kernels.OutPorts(in)[o].Name, typ, got, want[o].Exact, want[o].Scale, c)
 	}
 }
+
+func putInt(mem []byte, x int32) { binary.LittleEndian.PutUint32(mem, uint32(x)) }
