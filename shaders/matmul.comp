@@ -1,74 +1,131 @@
 // c = Alpha op(a) op(b) [+ bias] [+ residual] + Beta c, with sums in f32.
 // a (..., M, K), b (..., K, N), transposed in storage by TRANS_A, TRANS_B; bias (N); residual, c (..., M, N); rows and up to three batch axes at any stride.
-// Dispatch: (ceil(N/16), ceil(M/16), batches), one 16x16 tile of c a workgroup, one element an invocation.
-// Shared memory: one 16x16 tile of a and one of b, 2.1 KiB.
-// Deterministic: every element sums over k in rising order.
+// Dispatch: (ceil(N/BN), ceil(M/BM), batches * parts of K), a BM x BN tile of c a workgroup, TM x TN elements an invocation.
+// Shared memory: BUFFERS times BK columns of op(a) and rows of op(b) as f32, 4 BUFFERS BK (BM + BN + 4) bytes.
+// Deterministic: every element sums over its part of K in rising order, whatever the tile.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
+#include "vec4.glsl"
+#include "chunk.glsl"
+#include "gemm.glsl"
 
-const int TILE = 16;
-layout(local_size_x = 16, local_size_y = 16) in;
+layout(local_size_x_id = 10) in;
+layout(constant_id = 14) const int BM = 32;
+layout(constant_id = 15) const int BN = 32;
+layout(constant_id = 16) const int BK = 16;
+layout(constant_id = 17) const int TM = 4;
+layout(constant_id = 18) const int TN = 4;
+layout(constant_id = 19) const int BUFFERS = 1;
 
-layout(constant_id = 0) const int A_TYPE = 0;
-layout(constant_id = 1) const int B_TYPE = 0;
-layout(constant_id = 2) const int C_TYPE = 0; // also the residual's
-layout(constant_id = 3) const int BIAS_TYPE = 0;
-layout(constant_id = 4) const int TRANS_A = 0;
-layout(constant_id = 5) const int TRANS_B = 0;
-layout(constant_id = 6) const int HAS_BIAS = 0;
-layout(constant_id = 7) const int HAS_RESIDUAL = 0;
-layout(constant_id = 8) const float ALPHA = 1;
-layout(constant_id = 9) const float BETA = 0;
+// A line of shared memory holds four-wide columns of op(a), then of op(b), for one k. The
+// odd one at its end spreads stores along k over the banks.
+const int LINE = (BM + BN) / 4 + 1;
+shared vec4 lines[BUFFERS * BK * LINE];
 
-layout(push_constant) uniform Args {
-	uvec2 a, b, bias, residual, c; // an absent operand has the address of a
-	int M, N, K;
-	int lda, ldb, ldr, ldc;         // elements from row to row
-	int n1, n2;                     // sizes of the two inner batch axes
-	int sa[3], sb[3], sr[3], sc[3]; // elements from batch to batch
-} p;
+const int TX = BN / TN, TY = BM / TM; // invocations
+const int A_CHUNK = CHUNK(A_TYPE, A_WIDE), B_CHUNK = CHUNK(B_TYPE, B_WIDE);
+const int A_LOADS = BM * BK / A_CHUNK / SIZE, B_LOADS = BN * BK / B_CHUNK / SIZE;
 
-shared float as[TILE][TILE + 1];
-shared float bs[TILE][TILE + 1];
+// An invocation's share of the next tiles, and its elements of c: sums[i * TN / 4 + j] is
+// row i, columns 4 j to 4 j + 3.
+uvec4 a[A_LOADS], b[B_LOADS];
+vec4 sums[TM * TN / 4];
 
-int at(ivec3 batch, int s[3]) { return batch.x * s[0] + batch.y * s[1] + batch.z * s[2]; }
+// Which chunk of a tile an invocation loads: x is its first element on the tile's own
+// axis, y on K. Neighbouring invocations take neighbours in memory: along the tile's axis,
+// or pairs along K, each of which fills a sector, on neighbouring rows.
+ivec2 chunkAt(int i, int tile, int chunk, bool alongK) {
+	if (alongK) return ivec2(i / 2 % tile, (i / 2 / tile * 2 + i % 2) * chunk);
+	return ivec2(i % (tile / chunk) * chunk, i / (tile / chunk));
+}
 
-// The element (row, col) of a stored matrix, zero outside of it.
-float element(uvec2 base, int type, int offset, int ld, int row, int col, bool inside) {
-	float x = load(base, inside ? offset + row * ld + col : 0, type);
-	return inside ? x : 0.0;
+// Loads tiles that begin at row m of op(a), column n of op(b), and k; zero from kEnd on.
+void fetch(int aStart, int bStart, int m, int n, int k, int kEnd) {
+	int lid = int(gl_LocalInvocationID.x);
+	[[unroll]] for (int i = 0; i < A_LOADS; i++) {
+		ivec2 c = chunkAt(lid + i * SIZE, BM, A_CHUNK, TRANS_A == 0) + ivec2(m, k);
+		a[i] = TRANS_A == 0 ? loadChunk(p.a, A_TYPE, A_WIDE, aStart, p.lda, c.x, p.M, c.y, kEnd)
+		                    : loadChunk(p.a, A_TYPE, A_WIDE, aStart, p.lda, c.y, kEnd, c.x, p.M);
+	}
+	[[unroll]] for (int i = 0; i < B_LOADS; i++) {
+		ivec2 c = chunkAt(lid + i * SIZE, BN, B_CHUNK, TRANS_B != 0) + ivec2(n, k);
+		b[i] = TRANS_B != 0 ? loadChunk(p.b, B_TYPE, B_WIDE, bStart, p.ldb, c.x, p.N, c.y, kEnd)
+		                    : loadChunk(p.b, B_TYPE, B_WIDE, bStart, p.ldb, c.y, kEnd, c.x, p.N);
+	}
+}
+
+// Puts a chunk into the lines from first on, whose part begins at column.
+void put(uvec4 x, int type, int wide, int first, int column, ivec2 at, bool alongK) {
+	[[unroll]] for (int h = 0; h < CHUNK(type, wide) / 4; h++) {
+		vec4 v = chunkFloats(x, type, wide, h);
+		if (alongK) {
+			[[unroll]] for (int j = 0; j < 4; j++)
+				lines[(first + at.y + 4 * h + j) * LINE + column + at.x / 4][at.x % 4] = v[j];
+		} else {
+			lines[(first + at.y) * LINE + column + at.x / 4 + h] = v;
+		}
+	}
+}
+
+// Puts what fetch loaded into the lines from first on.
+void share(int first) {
+	int lid = int(gl_LocalInvocationID.x);
+	[[unroll]] for (int i = 0; i < A_LOADS; i++)
+		put(a[i], A_TYPE, A_WIDE, first, 0, chunkAt(lid + i * SIZE, BM, A_CHUNK, TRANS_A == 0), TRANS_A == 0);
+	[[unroll]] for (int i = 0; i < B_LOADS; i++)
+		put(b[i], B_TYPE, B_WIDE, first, BM / 4, chunkAt(lid + i * SIZE, BN, B_CHUNK, TRANS_B != 0), TRANS_B != 0);
+}
+
+// Adds the product of the shared tiles. Rows and columns of an invocation lie four by
+// four, TY or TX fours apart: neighbours read neighbouring fours, without bank conflicts.
+void multiply(int first, int tx, int ty) {
+	for (int k = 0; k < BK; k++) {
+		int line = (first + k) * LINE;
+		vec4 x[TM / 4], y[TN / 4];
+		[[unroll]] for (int i = 0; i < TM / 4; i++) x[i] = lines[line + i * TY + ty];
+		[[unroll]] for (int j = 0; j < TN / 4; j++) y[j] = lines[line + BM / 4 + j * TX + tx];
+		[[unroll]] for (int i = 0; i < TM; i++)
+			[[unroll]] for (int j = 0; j < TN / 4; j++)
+				sums[i * TN / 4 + j] = fma(vec4(x[i / 4][i % 4]), y[j], sums[i * TN / 4 + j]);
+	}
+}
+
+// The tile of a workgroup. Eight rows of tiles are walked together, column by column, so
+// that workgroups that run at once share rows of a and columns of b in the cache.
+ivec2 tileOf() {
+	const uint WALK = 8;
+	uint nx = gl_NumWorkGroups.x, ny = gl_NumWorkGroups.y;
+	uint id = gl_WorkGroupID.y * nx + gl_WorkGroupID.x, first = id / (WALK * nx) * WALK;
+	uint high = min(WALK, ny - first), rest = id % (WALK * nx);
+	return ivec2(first + rest % high, rest / high);
 }
 
 void main() {
-	int tx = int(gl_LocalInvocationID.x), ty = int(gl_LocalInvocationID.y);
-	int m0 = int(gl_WorkGroupID.y) * TILE, n0 = int(gl_WorkGroupID.x) * TILE, z = int(gl_WorkGroupID.z);
-	ivec3 batch = ivec3(z / (p.n1 * p.n2), z / p.n2 % p.n1, z % p.n2);
-	int aOff = at(batch, p.sa), bOff = at(batch, p.sb);
+	int lid = int(gl_LocalInvocationID.x), tx = lid % TX, ty = lid / TX;
+	ivec2 tile = tileOf();
+	int m = tile.x * BM, n = tile.y * BN;
+	int parts = max(1, (p.K - 1) / p.part + 1), batches = int(gl_NumWorkGroups.z) / parts;
+	int z = int(gl_WorkGroupID.z), part = z / batches;
+	ivec3 batch = batchOf(z % batches);
+	int aStart = at(batch, p.sa), bStart = at(batch, p.sb);
+	int k0 = part * p.part, kEnd = k0 + min(p.part, p.K - k0);
 
-	float sum = 0;
-	for (int k0 = 0; k0 < p.K; k0 += TILE) {
-		// as[i][k] = op(a)[m0+i][k0+k]: neighbours in x read neighbours in memory.
-		if (TRANS_A != 0)
-			as[tx][ty] = element(p.a, A_TYPE, aOff, p.lda, k0 + ty, m0 + tx, k0 + ty < p.K && m0 + tx < p.M);
-		else
-			as[ty][tx] = element(p.a, A_TYPE, aOff, p.lda, m0 + ty, k0 + tx, m0 + ty < p.M && k0 + tx < p.K);
-		// bs[k][j] = op(b)[k0+k][n0+j].
-		if (TRANS_B != 0)
-			bs[tx][ty] = element(p.b, B_TYPE, bOff, p.ldb, n0 + ty, k0 + tx, n0 + ty < p.N && k0 + tx < p.K);
-		else
-			bs[ty][tx] = element(p.b, B_TYPE, bOff, p.ldb, k0 + ty, n0 + tx, k0 + ty < p.K && n0 + tx < p.N);
+	[[unroll]] for (int i = 0; i < TM * TN / 4; i++) sums[i] = vec4(0);
+	int first = 0;
+	fetch(aStart, bStart, m, n, k0, kEnd);
+	for (int k = k0; k < kEnd; k += BK) {
+		if (BUFFERS == 1) barrier(); // all have read the tiles before
+		share(first);
 		barrier();
-		for (int k = 0; k < TILE; k++) sum = fma(as[ty][k], bs[k][tx], sum);
-		barrier();
+		if (k + BK < kEnd) fetch(aStart, bStart, m, n, k + BK, kEnd); // on their way during the product
+		multiply(first, tx, ty);
+		first = (BUFFERS - 1) * BK - first;
 	}
 
-	int m = m0 + ty, n = n0 + tx;
-	bool inside = m < p.M && n < p.N;
-	float y = ALPHA * sum;
-	if (HAS_BIAS != 0) y += load(p.bias, inside ? n : 0, BIAS_TYPE);
-	if (HAS_RESIDUAL != 0) y += load(p.residual, inside ? at(batch, p.sr) + m * p.ldr + n : 0, C_TYPE);
-	int ci = inside ? at(batch, p.sc) + m * p.ldc + n : 0;
-	if (BETA != 0.0) y = fma(BETA, load(p.c, ci, C_TYPE), y);
-	if (inside) store(p.c, ci, C_TYPE, y);
+	int r = at(batch, p.sr), c = at(batch, p.sc) + part * batches * p.M * p.N;
+	[[unroll]] for (int i = 0; i < TM; i++)
+		[[unroll]] for (int j = 0; j < TN / 4; j++)
+			finish4(r, c, m + (i / 4 * TY + ty) * 4 + i % 4, n + (j * TX + tx) * 4, sums[i * TN / 4 + j]);
 }

@@ -32,6 +32,8 @@ type Backend struct {
 	buffers   map[*Buffer]struct{}
 	execs     map[*exec]struct{}
 	stage     *Buffer
+
+	product *choice // tests make every product by this variant
 }
 
 var _ kernels.Backend = (*Backend)(nil)

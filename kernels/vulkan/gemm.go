@@ -108,41 +108,98 @@ func (p product) slice(i, at, size int) product {
 	return p
 }
 
-// maxIndex bounds the element indices inside a launch: they are signed, and a tile may
-// reach over the edge of its matrix.
-const maxIndex = math.MaxInt32 - 4096
+const (
+	// maxIndex bounds the element indices inside a launch: they are signed, and a tile may
+	// reach over the edge of its matrix.
+	maxIndex = math.MaxInt32 - 4096
+	// maxPartial is how many sums of parts of K may lie in scratch for want of indices.
+	maxPartial = 1 << 26
+	// cutAt is what cuts are multiples of, so that alignment and tiles survive them.
+	cutAt = 128
+)
 
 // cut launches p, in parts where a launch could not count it.
 func (x *expansion) cut(p product) {
-	i, size := p.excess()
-	if i < 0 {
-		x.tiles(p)
-		return
-	}
-	n := p.axes[i].size
-	for at := 0; at < n; at += size {
-		x.cut(p.slice(i, at, min(size, n-at)))
+	c := x.target.choose(p.count(), p.size(axisM), p.size(axisN), p.size(axisK))
+	i, size := p.excess(c)
+	switch {
+	case i < 0:
+		x.launch(p, c)
+	case i == len(p.axes)-axisK:
+		parts := ceilDiv(p.axes[i].size, size)
+		sums := x.partials(1, p, parts)
+		for s := range parts {
+			at := place{sums.slot, sums.offset + int64(s)*p.bytes()}
+			x.cut(p.slice(i, s*size, min(size, p.axes[i].size-s*size)).into(at))
+		}
+		x.sum(p, sums, parts)
+	default:
+		for at := 0; at < p.axes[i].size; at += size {
+			x.cut(p.slice(i, at, min(size, p.axes[i].size-at)))
+		}
 	}
 }
 
 // excess finds an axis that is too long for one launch and gives the size of its parts;
 // i is -1 when there is none.
-func (p *product) excess() (i, size int) {
-	count := 1
-	for _, a := range p.batches() {
-		count *= a.size
-	}
-	switch {
+func (p *product) excess(c choice) (i, size int) {
+	m, n := len(p.axes)-axisM, len(p.axes)-axisN
+	switch count := p.count(); {
 	case len(p.batches()) > matmulAxes:
 		return 0, 1
-	case count > maxGroups:
-		return 0, max(1, maxGroups/(count/p.axes[0].size))
-	case p.size(axisM) > maxGroups*matmulTile:
-		return len(p.axes) - axisM, maxGroups * matmulTile
-	case p.size(axisN) > maxGroups*matmulTile:
-		return len(p.axes) - axisN, maxGroups * matmulTile
+	case count*c.parts > maxGroups:
+		return 0, max(1, maxGroups/c.parts/(count/p.axes[0].size))
+	case p.axes[m].size > maxGroups*c.bm:
+		return m, maxGroups * c.bm
+	case p.axes[n].size > maxGroups*c.bn:
+		return n, maxGroups * c.bn
+	}
+	for _, op := range []int{opC, opResidual, opA, opB} { // c is never too long along K
+		over := p.elements(op) - maxIndex
+		if over <= 0 {
+			continue
+		}
+		for k, a := range p.axes {
+			if w := p.axes[i]; (a.size-1)*a.stride[op] > (w.size-1)*w.stride[op] {
+				i = k
+			}
+		}
+		a := p.axes[i]
+		size = max(1, a.size-ceilDiv(over, a.stride[op]))
+		if size > cutAt {
+			size -= size % cutAt
+		}
+		if i != len(p.axes)-axisK {
+			return i, size
+		}
+		if total := ceilDiv(a.size, size) * int(p.bytes()/4); total > maxPartial {
+			return p.halve()
+		}
+		return i, size
 	}
 	return -1, 0
+}
+
+// halve cuts the longest of c's axes.
+func (p *product) halve() (i, size int) {
+	for k, a := range p.axes[:len(p.axes)-axisK] {
+		if a.size > p.axes[i].size {
+			i = k
+		}
+	}
+	if size = ceilDiv(p.axes[i].size, 2); size > cutAt {
+		size = ceilDiv(size, cutAt) * cutAt
+	}
+	return i, size
+}
+
+// count is the number of matrices.
+func (p *product) count() int {
+	n := 1
+	for _, a := range p.batches() {
+		n *= a.size
+	}
+	return n
 }
 
 // elements is the distance from an operand's first element to its last, plus one.

@@ -48,6 +48,7 @@ type expansion struct {
 	dims     kernels.Dims
 	launches []launch
 	scratch  int64 // bytes of scratch that the instruction needs
+	parts    [2]scratchPart
 }
 
 // take reserves scratch for the instruction, at an offset that suits every access.
@@ -103,17 +104,6 @@ func expandInstr(t target, p *kernels.Program, index int, in kernels.Instr) (*ex
 
 func (x *expansion) unsupported(format string, args ...any) error {
 	return fmt.Errorf("vulkan: %v: %s: %w", x.in.Op, fmt.Sprintf(format, args...), kernels.ErrUnsupported)
-}
-
-// countable refuses views whose elements a kernel's signed indices cannot count from
-// one base.
-func (x *expansion) countable(views ...kernels.View) error {
-	for _, v := range views {
-		if lo, hi := v.Extent(); hi-lo > math.MaxInt32 {
-			return x.unsupported("a view of %q spans %d elements, at most 2^31 - 1", x.prog.Slots[v.Slot].Name, hi-lo)
-		}
-	}
-	return nil
 }
 
 // at is the place of a view's first element, moved by elements.

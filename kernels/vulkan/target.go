@@ -5,9 +5,10 @@ import "graft/kernels/vulkan/vk"
 // target is all that the choice of kernels may depend on beside a program: what a device
 // allows and what class it is of. Equal targets give equal plans.
 type target struct {
-	sharedMemory int // bytes that a workgroup may have
-	invocations  int // of a workgroup
-	units        int // workgroups that it takes to keep the device busy
+	sharedMemory int     // bytes that a workgroup may have
+	invocations  int     // of a workgroup
+	units        int     // workgroups that it takes to keep the device busy
+	product      *choice // nil: the table chooses
 }
 
 func (b *Backend) target() target {
@@ -15,6 +16,7 @@ func (b *Backend) target() target {
 		sharedMemory: b.props.MaxSharedMemory,
 		invocations:  min(b.props.MaxInvocations, int(b.props.MaxGroupSize[0])),
 		units:        unitsOf(b.props.Type),
+		product:      b.product,
 	}
 }
 

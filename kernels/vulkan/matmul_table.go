@@ -1,0 +1,71 @@
+package vulkan
+
+// tile is a variant of the matmul kernel: a workgroup of size invocations makes bm x bn
+// elements of c, each tm x tn of them, and goes along K in steps of bk.
+type tile struct {
+	name             string
+	size             int
+	bm, bn, bk       int
+	tm, tn           int
+	minRows, minCols int // of products that would not waste most of a tile
+}
+
+// matmulTiles lists the variants, the most work for each byte loaded first. The last one
+// fits the least that Vulkan promises: 128 invocations and 16 KiB.
+var matmulTiles = [...]tile{
+	{name: "large", size: 256, bm: 128, bn: 128, bk: 16, tm: 8, tn: 8, minRows: 65, minCols: 65},
+	{name: "medium", size: 128, bm: 64, bn: 64, bk: 16, tm: 8, tn: 4, minRows: 33, minCols: 33},
+	{name: "small", size: 64, bm: 32, bn: 32, bk: 16, tm: 4, tn: 4},
+}
+
+const (
+	mostShared = 32 << 10 // bytes of shared memory that a kernel may take where there is more
+	leastPart  = 512      // no part of a cut K is shorter
+	mostParts  = 16
+)
+
+// shared is how many bytes of shared memory the variant takes.
+func (t tile) shared(buffers int) int { return 4 * buffers * t.bk * (t.bm + t.bn + 4) }
+
+// buffers tells how many pairs of tiles fit into shared memory, 2 at most: with a second
+// one loads and products need not wait for each other. None fits where it is 0.
+func (t tile) buffers(d target) int {
+	if d.invocations < t.size {
+		return 0
+	}
+	return min(2, min(d.sharedMemory, mostShared)/t.shared(1))
+}
+
+// choice is how a product is made.
+type choice struct {
+	tile
+	buffers int
+	parts   int // of K, to be added up by a second launch
+}
+
+// choose picks the kernel for a product: a function of shape and device alone, so that
+// equal programs give equal bits. It is the largest tile of which there are enough to keep
+// half the device busy; K is cut where that needs fewer than half of it and K is long.
+func (d target) choose(batches, m, n, k int) choice {
+	if d.product != nil {
+		return *d.product
+	}
+	c := choice{matmulTiles[len(matmulTiles)-1], 1, 1}
+	for _, t := range matmulTiles {
+		buffers := t.buffers(d)
+		if buffers == 0 || m < t.minRows || n < t.minCols {
+			continue
+		}
+		c = choice{t, buffers, 1}
+		tiles := batches * ceilDiv(m, t.bm) * ceilDiv(n, t.bn)
+		if 2*tiles < d.units {
+			c.parts = max(1, min(d.units/tiles, k/leastPart, mostParts))
+		}
+		if 2*tiles*c.parts >= d.units {
+			break
+		}
+	}
+	return c
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
