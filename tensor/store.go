@@ -70,7 +70,7 @@ func (s *Store) Declare(p *kernels.Program) error {
 type Memory struct {
 	Persistent int64 // weights, gradients, moments, caches
 	Temp       int64 // activations and scratch, shared by the programs
-	IO         int64 // inputs, outputs and host scratch
+	IO         int64 // inputs, outputs, host scratch and what the backend holds for itself
 }
 
 // Total is the sum of all kinds.
@@ -79,7 +79,7 @@ func (m Memory) Total() int64 { return m.Persistent + m.Temp + m.IO }
 // Memory returns what Alloc and Compile will take.
 func (s *Store) Memory() Memory {
 	caps := s.be.Caps()
-	m := Memory{Temp: caps.BufferBytes(s.temp), IO: s.io}
+	m := Memory{Temp: caps.BufferBytes(s.temp), IO: s.io + caps.Fixed}
 	for _, n := range s.layout() {
 		m.Persistent += caps.BufferBytes(n)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"graft/kernels"
@@ -14,13 +15,16 @@ import (
 // Backend runs programs on one Vulkan device.
 type Backend struct {
 	session session
+	phys    vk.PhysicalDevice
 	dev     *vk.Device
 	props   vk.Properties
 	info    Info
 
 	memTypes  []vk.MemoryType
 	heaps     []vk.MemoryHeap
-	align     int64
+	hasBudget bool  // the driver tells what is left of the heaps
+	align     int64 // of regions
+	guard     int64 // bytes that each piece of a buffer takes behind its own
 	maxBuffer int64 // bytes of one piece of a buffer
 	unified   bool  // the CPU sees device memory at full speed: no staging
 	tickBits  int   // valid bits of timestamps; 0 is none
@@ -31,7 +35,7 @@ type Backend struct {
 	pipelines *pipelines
 	buffers   map[*Buffer]struct{}
 	execs     map[*exec]struct{}
-	stage     *Buffer
+	stage     *Buffer // nil where memory is unified
 
 	product *choice // tests make every product by this variant
 }
@@ -41,58 +45,61 @@ var _ kernels.Backend = (*Backend)(nil)
 // Open opens the device with the number arg, the best one when arg is empty, or the best
 // that is no software driver when arg is Hardware.
 // The error wraps kernels.ErrNoDevice when there is no such or no usable device.
-func Open(arg string) (*Backend, error) {
-	s, err := openSession()
+func Open(arg string) (*Backend, error) { return openWith(arg, setup{}) }
+
+// setup is what tests change of a device.
+type setup struct {
+	seam   *vk.Seam
+	staged bool // as if the CPU could not see the device's memory
+}
+
+func openWith(arg string, o setup) (*Backend, error) {
+	s, err := openSession(o.seam)
 	if err != nil {
-		return nil, fmt.Errorf("vulkan: %w", err)
+		return nil, fmt.Errorf("vulkan: %w", typed(err))
 	}
-	b, err := s.open(arg)
-	if err != nil {
-		s.close()
-		return nil, fmt.Errorf("vulkan: %w", err)
+	b := &Backend{session: s, buffers: map[*Buffer]struct{}{}, execs: map[*exec]struct{}{}, segmentTime: segmentTime}
+	if err := b.open(arg, o); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("vulkan: %w", typed(err))
 	}
 	return b, nil
 }
 
-func (s session) open(arg string) (*Backend, error) {
-	devs, err := s.inst.PhysicalDevices()
+func (b *Backend) open(arg string, o setup) error {
+	devs, infos, err := b.session.devices()
 	if err != nil {
-		return nil, err
-	}
-	infos := make([]Info, len(devs))
-	for i, d := range devs {
-		infos[i] = describe(i, traitsOf(d))
+		return err
 	}
 	i, err := choose(infos, arg)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	t := traitsOf(devs[i])
-	b := &Backend{
-		session: s,
-		props:   t.props,
-		info:    infos[i],
-		buffers: map[*Buffer]struct{}{},
-		execs:   map[*exec]struct{}{},
+	t, err := traitsOf(devs[i])
+	if err != nil {
+		return err
 	}
+	b.phys, b.info, b.props = devs[i], infos[i], t.props
 	b.memTypes, b.heaps = t.types, t.heaps
-	b.unified = b.props.Type == vk.TypeIntegrated || b.props.Type == vk.TypeCPU
-	b.align = max(minAlign, b.props.BufferAlign)
-	b.maxBuffer = (min(b.props.MaxAllocationSize, b.props.MaxBufferSize) - guard) / b.align * b.align
+	b.hasBudget = slices.Contains(t.exts, vk.ExtMemoryBudget)
+	b.unified = t.unified() && !o.staged
 	b.tickBits = t.ticks()
-	b.dev, err = devs[i].CreateDevice(vk.DeviceInfo{
+	b.dev, err = b.phys.CreateDevice(vk.DeviceInfo{
 		Family:   computeFamily(t.queues),
 		Features: vk.Features{BufferAddress: true, StorageBuffer16: true, TimelineSemaphore: true},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if b.layout, err = b.dev.CreatePipelineLayout(pushBytes); err != nil {
-		b.dev.Close()
-		return nil, err
+		return err
 	}
 	b.pipelines = openPipelines(b.dev, b.layout, newCacheFile(os.Getenv(cacheEnv), b.props))
-	return b, nil
+	if err := b.measure(); err != nil || b.unified {
+		return err
+	}
+	b.stage, err = b.alloc(stageBytes, kernels.Host)
+	return err
 }
 
 // Caps describes the device.
@@ -106,10 +113,36 @@ func (b *Backend) Caps() kernels.Caps {
 		Device:      device,
 		Fingerprint: fmt.Sprintf("vulkan/%s/%s/%s", b.info.Name, b.info.Driver, shaders.Fingerprint()),
 		Align:       b.align,
-		Memory:      b.info.Memory,
+		Memory:      b.available(),
 		MaxBuffer:   b.maxBuffer,
-		Guard:       guard,
+		Guard:       b.guard,
+		Fixed:       b.stage.taken(),
 	}
+}
+
+// available is what the device can still give, or all it has where the driver does not
+// tell. The backend's own is counted in, since those who plan count it too.
+func (b *Backend) available() int64 {
+	if b.hasBudget && b.dev != nil {
+		if n := budgetOf(b.phys.Budget(), b.heaps); n > 0 {
+			return n + b.stage.taken()
+		}
+	}
+	return b.info.Memory
+}
+
+// budgetOf is what is left of the largest heap of device-local memory; 0 is unknown.
+func budgetOf(budgets []vk.Budget, heaps []vk.MemoryHeap) int64 {
+	best := -1
+	for i, h := range heaps {
+		if h.DeviceLocal && (best < 0 || h.Size > heaps[best].Size) {
+			best = i
+		}
+	}
+	if best < 0 || budgets[best].Total == 0 {
+		return 0
+	}
+	return max(1, budgets[best].Total-budgets[best].Used)
 }
 
 // Info describes the device that was opened.
@@ -123,21 +156,27 @@ func (b *Backend) Supports(p *kernels.Program, in kernels.Instr) error {
 
 // Close frees everything that came from the backend, buffers and programs included.
 func (b *Backend) Close() error {
-	if b.closed() {
+	if b.session.inst == nil {
 		return nil
 	}
-	idle := b.dev.WaitIdle()
-	for e := range b.execs {
-		e.Close()
+	var idle, lost error
+	if b.dev != nil {
+		idle = b.dev.WaitIdle()
+		for e := range b.execs {
+			e.Close()
+		}
+		for u := range b.buffers {
+			u.Close()
+		}
+		if b.pipelines != nil {
+			b.pipelines.close()
+		}
+		b.dev.DestroyPipelineLayout(b.layout)
+		lost = b.dev.Close()
+		b.dev, b.stage = nil, nil
 	}
-	for u := range b.buffers {
-		u.Close()
-	}
-	b.pipelines.close()
-	b.dev.DestroyPipelineLayout(b.layout)
-	lost := b.dev.Close()
-	b.dev = nil
 	left := b.session.close()
+	b.session = session{}
 	if err := cmp.Or(idle, lost, left); err != nil {
 		return fmt.Errorf("vulkan: close: %w", typed(err))
 	}

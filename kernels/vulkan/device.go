@@ -42,11 +42,13 @@ type session struct {
 	inst   *vk.Instance
 }
 
-func openSession() (session, error) {
+// openSession opens the loader and an instance; seam may be nil.
+func openSession(seam *vk.Seam) (session, error) {
 	loader, err := vk.Open()
 	if err != nil {
 		return session{}, fmt.Errorf("%w: %w", kernels.ErrNoDevice, err)
 	}
+	loader.SetSeam(seam)
 	inst, err := loader.CreateInstance(vk.InstanceInfo{AppName: "graft"})
 	if err != nil {
 		loader.Close()
@@ -64,20 +66,33 @@ func (s session) close() error { return errors.Join(s.inst.Close(), s.loader.Clo
 // Devices lists the devices that the drivers offer, usable or not. It fails when there
 // is no Vulkan loader or driver, or none was built in.
 func Devices() ([]Info, error) {
-	s, err := openSession()
+	s, err := openSession(nil)
 	if err != nil {
-		return nil, fmt.Errorf("vulkan: %w", err)
+		return nil, fmt.Errorf("vulkan: %w", typed(err))
 	}
 	defer s.close()
+	_, infos, err := s.devices()
+	if err != nil {
+		return nil, fmt.Errorf("vulkan: %w", typed(err))
+	}
+	return infos, nil
+}
+
+// devices lists the devices with their descriptions.
+func (s session) devices() ([]vk.PhysicalDevice, []Info, error) {
 	devs, err := s.inst.PhysicalDevices()
 	if err != nil {
-		return nil, fmt.Errorf("vulkan: %w", err)
+		return nil, nil, err
 	}
 	infos := make([]Info, len(devs))
 	for i, d := range devs {
-		infos[i] = describe(i, traitsOf(d))
+		t, err := traitsOf(d)
+		if err != nil {
+			return nil, nil, err
+		}
+		infos[i] = describe(i, t)
 	}
-	return infos, nil
+	return devs, infos, nil
 }
 
 func describe(index int, t traits) Info {

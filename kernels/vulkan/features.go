@@ -17,11 +17,11 @@ type traits struct {
 	exts     []string
 }
 
-func traitsOf(d vk.PhysicalDevice) traits {
-	t := traits{props: d.Properties(), features: d.Features(), queues: d.QueueFamilies()}
+func traitsOf(d vk.PhysicalDevice) (t traits, err error) {
+	t = traits{props: d.Properties(), features: d.Features(), queues: d.QueueFamilies()}
 	t.types, t.heaps = d.Memory()
-	t.exts, _ = d.Extensions() // a driver that cannot list them has none for us
-	return t
+	t.exts, err = d.Extensions()
+	return t, err
 }
 
 // ability is something that a device has or lacks.
@@ -73,11 +73,21 @@ func optional(t traits) []ability {
 		{t.features.ShaderInt64, "64-bit integers"},
 		{t.props.SubgroupArithmetic, fmt.Sprintf("sums over subgroups of %d", t.props.SubgroupSize)},
 		{t.ticks() > 0, "timestamps"},
-		{ext("VK_EXT_memory_budget"), "memory budget"},
+		{ext(vk.ExtMemoryBudget), "memory budget"},
 		{ext("VK_KHR_maintenance4"), "maintenance4"},
 		{ext("VK_KHR_cooperative_matrix"), "cooperative matrices"},
 		{ext("VK_NV_cooperative_matrix2"), "cooperative matrices of workgroups"},
 	}
+}
+
+// unified reports whether the CPU sees all memory of the device at full speed.
+func (t traits) unified() bool {
+	const want = vk.MemoryDeviceLocal | vk.MemoryHostVisible | vk.MemoryHostCoherent
+	if t.props.Type != vk.TypeIntegrated && t.props.Type != vk.TypeCPU {
+		return false
+	}
+	most := localMemory(t.heaps)
+	return slices.ContainsFunc(t.types, func(m vk.MemoryType) bool { return m.Flags&want == want && t.heaps[m.Heap].Size == most })
 }
 
 // ticks is the number of valid bits of timestamps; 0 is none.

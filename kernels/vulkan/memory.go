@@ -8,9 +8,9 @@ import (
 	"graft/kernels/vulkan/vk"
 )
 
-// guard is how many bytes lie behind every allocation: a kernel that steps past its
+// minGuard is how many bytes lie behind every allocation: a kernel that steps past its
 // operand in a lane whose result is thrown away stays inside of memory.
-const guard = 64 << 10
+const minGuard = 64 << 10
 
 // minAlign is the least alignment of regions: room for the widest load of any kernel.
 const minAlign = 256
@@ -47,6 +47,13 @@ type piece struct {
 	addr uint64
 	size int64
 	data []byte // nil when not mapped
+
+	taken int64 // bytes of mem
+}
+
+func (p *piece) free(b *Backend) {
+	b.dev.DestroyBuffer(p.buf)
+	b.dev.Free(p.mem)
 }
 
 var _ kernels.Buffer = (*Buffer)(nil)
@@ -80,18 +87,43 @@ func (b *Backend) alloc(size int64, where kernels.Place) (*Buffer, error) {
 	return u, nil
 }
 
-func (p *piece) create(b *Backend, where kernels.Place) (err error) {
-	total := roundUp(p.size, b.align) + guard
-	if p.buf, err = b.dev.CreateBuffer(total, vk.BufferUsageStorage|vk.BufferUsageDeviceAddress|
-		vk.BufferUsageCopySource|vk.BufferUsageCopyTarget); err != nil {
+// measure finds out what a buffer takes, so that plans can count it to the byte.
+func (b *Backend) measure() error {
+	b.align = max(minAlign, b.props.BufferAlign)
+	b.guard = minGuard
+	probe := piece{size: 1}
+	defer probe.free(b)
+	if err := probe.createBuffer(b); err != nil {
 		return err
 	}
-	need, types := b.dev.Requirements(p.buf)
+	// Drivers round sizes to the alignment; should one want more, it is part of the guard.
+	need, align, _ := b.dev.Requirements(probe.buf)
+	b.align = max(b.align, align)
+	b.guard = max(minGuard, need-b.align)
+	b.maxBuffer = (min(b.props.MaxAllocationSize, b.props.MaxBufferSize) - b.guard) / b.align * b.align
+	return nil
+}
+
+// bytes is the size of the VkBuffer of a piece.
+func (p *piece) bytes(b *Backend) int64 { return roundUp(p.size, b.align) + minGuard }
+
+func (p *piece) createBuffer(b *Backend) (err error) {
+	p.buf, err = b.dev.CreateBuffer(p.bytes(b), vk.BufferUsageStorage|vk.BufferUsageDeviceAddress|
+		vk.BufferUsageCopySource|vk.BufferUsageCopyTarget)
+	return err
+}
+
+func (p *piece) create(b *Backend, where kernels.Place) (err error) {
+	if err := p.createBuffer(b); err != nil {
+		return err
+	}
+	need, _, types := b.dev.Requirements(p.buf)
 	kind, mapped, err := b.memoryType(types, where)
 	if err != nil {
 		return err
 	}
-	if p.mem, err = b.dev.Allocate(need, kind); err != nil {
+	p.taken = max(need, roundUp(p.size, b.align)+b.guard)
+	if p.mem, err = b.dev.Allocate(p.taken, kind); err != nil {
 		return err
 	}
 	if err = b.dev.Bind(p.buf, p.mem); err != nil {
@@ -101,14 +133,14 @@ func (p *piece) create(b *Backend, where kernels.Place) (err error) {
 		return errors.New("the driver gives no device address")
 	}
 	if mapped {
-		if p.data, err = b.dev.Map(p.mem, total); err != nil {
+		if p.data, err = b.dev.Map(p.mem, p.bytes(b)); err != nil {
 			return err
 		}
 		clear(p.data)
 		p.data = p.data[:p.size:p.size]
 		return nil
 	}
-	return b.once(func(c *vk.CommandBuffer) { c.Fill(p.buf, 0, total, 0) })
+	return b.once(func(c *vk.CommandBuffer) { c.Fill(p.buf, 0, p.bytes(b), 0) })
 }
 
 // largestHeap is the size of the largest pool of memory.
@@ -131,10 +163,15 @@ func (b *Backend) memoryType(allowed uint32, where kernels.Place) (kind int, map
 		wants = []vk.MemoryFlags{vk.MemoryDeviceLocal | host, vk.MemoryDeviceLocal}
 	}
 	for _, want := range wants {
+		best := -1
 		for i, t := range b.memTypes {
-			if allowed>>i&1 == 1 && t.Flags&want == want {
-				return i, want&vk.MemoryHostVisible != 0, nil
+			// The largest heap: some devices have a small one, which both sides see, beside it.
+			if allowed>>i&1 == 1 && t.Flags&want == want && (best < 0 || b.heaps[t.Heap].Size > b.heaps[b.memTypes[best].Heap].Size) {
+				best = i
 			}
+		}
+		if best >= 0 {
+			return best, want&vk.MemoryHostVisible != 0, nil
 		}
 	}
 	return 0, false, fmt.Errorf("%s has no memory type for it", b.props.Name)
@@ -151,6 +188,25 @@ func (u *Buffer) Bytes() []byte {
 // Size is the size asked for; the guard zones are not counted.
 func (u *Buffer) Size() int64 { return u.size }
 
+// Allocated is the size of all device memory that is allocated now: buffers, the inputs
+// and outputs of programs and the backend's own. Plans and kernels.Caps tell it in advance.
+func (b *Backend) Allocated() (n int64) {
+	for u := range b.buffers {
+		n += u.taken()
+	}
+	return n
+}
+
+// taken is what the buffer takes of the memory; a nil buffer takes nothing.
+func (u *Buffer) taken() (n int64) {
+	if u != nil {
+		for _, p := range u.pieces {
+			n += p.taken
+		}
+	}
+	return n
+}
+
 // Close frees the memory. No program that uses it may run any more.
 func (u *Buffer) Close() error {
 	if u.b == nil {
@@ -158,8 +214,7 @@ func (u *Buffer) Close() error {
 	}
 	delete(u.b.buffers, u)
 	for _, p := range u.pieces {
-		u.b.dev.DestroyBuffer(p.buf)
-		u.b.dev.Free(p.mem)
+		p.free(u.b)
 	}
 	*u = Buffer{}
 	return nil
@@ -248,9 +303,6 @@ func (u *Buffer) move(p []byte, off int64, f func(part []byte, in *piece, at int
 		in, at := u.at(off + int64(done))
 		n := min(int64(len(p)-done), in.size-at)
 		if in.data == nil {
-			if err := u.b.needStage(); err != nil {
-				return done, err
-			}
 			n = min(n, u.b.stage.size)
 		}
 		if err := f(p[done:done+int(n)], in, at); err != nil {
@@ -259,12 +311,4 @@ func (u *Buffer) move(p []byte, off int64, f func(part []byte, in *piece, at int
 		done += int(n)
 	}
 	return done, nil
-}
-
-// needStage allocates the staging buffer, which is one piece.
-func (b *Backend) needStage() (err error) {
-	if b.stage == nil {
-		b.stage, err = b.alloc(min(stageBytes, b.maxBuffer), kernels.Host)
-	}
-	return err
 }

@@ -17,7 +17,18 @@ import (
 // KERNELTEST_REQUIRE names vulkan.
 func open(t testing.TB) *Backend {
 	t.Helper()
-	b, err := Open("")
+	return openSetup(t, setup{})
+}
+
+// staged opens the device as if the CPU could not see its memory, as on a discrete GPU.
+func staged(t testing.TB) *Backend {
+	t.Helper()
+	return openSetup(t, setup{staged: true})
+}
+
+func openSetup(t testing.TB, o setup) *Backend {
+	t.Helper()
+	b, err := openWith("", o)
 	if err != nil {
 		if strings.Contains(os.Getenv("KERNELTEST_REQUIRE"), "vulkan") {
 			t.Fatalf("KERNELTEST_REQUIRE asks for Vulkan: %v", err)
@@ -29,13 +40,6 @@ func open(t testing.TB) *Backend {
 			t.Error(err)
 		}
 	})
-	return b
-}
-
-// staged opens the device as if the CPU could not see its memory, as on a discrete GPU.
-func staged(t testing.TB) *Backend {
-	b := open(t)
-	b.unified = false
 	return b
 }
 

@@ -42,6 +42,8 @@ const (
 	typeMatrix2Features             structureType = 1000593000
 	typeMatrixFlexible              structureType = 1000593001
 	typeMatrix2Properties           structureType = 1000593002
+	typeMemoryProperties2           structureType = 1000059006
+	typeMemoryBudgetProperties      structureType = 1000237000
 	typeMaintenance4Properties      structureType = 1000413001
 )
 

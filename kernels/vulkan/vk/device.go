@@ -21,6 +21,7 @@ type Device struct {
 	queue  uintptr
 	family uint32
 	fns    [numDevice]uintptr
+	seam   *Seam
 }
 
 // CreateDevice opens the device.
@@ -53,8 +54,8 @@ func (p PhysicalDevice) CreateDevice(info DeviceInfo) (*Device, error) {
 		enabledExtensionCount:   uint32(len(enabled)),
 		ppEnabledExtensionNames: cstrings(enabled),
 	}
-	d := &Device{family: uint32(info.Family)}
-	if err := check("vkCreateDevice", call(p.in.fns[fnCreateDevice], p.handle, uintptr(unsafe.Pointer(ci)), 0,
+	d := &Device{family: uint32(info.Family), seam: p.in.seam}
+	if err := check("vkCreateDevice", p.in.call(fnCreateDevice, p.handle, uintptr(unsafe.Pointer(ci)), 0,
 		uintptr(unsafe.Pointer(&d.handle)))); err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (p PhysicalDevice) CreateDevice(info DeviceInfo) (*Device, error) {
 		}
 		return nil, err
 	}
-	call(d.fns[fnGetDeviceQueue], d.handle, uintptr(d.family), 0, uintptr(unsafe.Pointer(&d.queue)))
+	d.call(fnGetDeviceQueue, d.handle, uintptr(d.family), 0, uintptr(unsafe.Pointer(&d.queue)))
 	return d, nil
 }
 
@@ -90,7 +91,10 @@ func (d *Device) WaitIdle() error {
 //
 //go:uintptrescapes
 func (d *Device) call(fn int, args ...uintptr) uintptr {
-	return call(d.fns[fn], args...)
+	if d.seam == nil {
+		return call(d.fns[fn], args...)
+	}
+	return d.seam.call(deviceNames[fn], d.fns[fn], args...)
 }
 
 // create calls a vkCreate or vkAllocate function that returns one handle.
@@ -123,12 +127,12 @@ func (d *Device) CreateBuffer(size int64, usage BufferUsage) (Buffer, error) {
 // DestroyBuffer destroys b.
 func (d *Device) DestroyBuffer(b Buffer) { d.destroy(fnDestroyBuffer, uintptr(b)) }
 
-// Requirements tell how much memory a buffer needs, and which memory types
-// (one bit each) it may lie in.
-func (d *Device) Requirements(b Buffer) (size int64, types uint32) {
+// Requirements tell how much memory a buffer needs, how that must be aligned, and which
+// memory types (one bit each) it may lie in.
+func (d *Device) Requirements(b Buffer) (size, align int64, types uint32) {
 	r := &memoryRequirements{}
 	d.call(fnGetBufferMemoryRequirements, d.handle, uintptr(b), uintptr(unsafe.Pointer(r)))
-	return int64(r.size), r.memoryTypeBits
+	return int64(r.size), int64(r.alignment), r.memoryTypeBits
 }
 
 // Allocate allocates size bytes of a memory type, for buffers with device addresses.

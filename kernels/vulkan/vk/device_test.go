@@ -60,7 +60,7 @@ func hostBuffer(t testing.TB, d *Device, p PhysicalDevice, n int64) (Buffer, []b
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.DestroyBuffer(b) })
-	size, types := d.Requirements(b)
+	size, _, types := d.Requirements(b)
 	kinds, _ := p.Memory()
 	for i, k := range kinds {
 		if types>>i&1 == 0 || k.Flags&(MemoryHostVisible|MemoryHostCoherent) != MemoryHostVisible|MemoryHostCoherent {

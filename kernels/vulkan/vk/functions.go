@@ -19,7 +19,7 @@ const (
 	fnEnumeratePhysicalDevices
 	fnGetPhysicalDeviceProperties2
 	fnGetPhysicalDeviceFeatures2
-	fnGetPhysicalDeviceMemoryProperties
+	fnGetPhysicalDeviceMemoryProperties2
 	fnGetPhysicalDeviceQueueFamilyProperties
 	fnEnumerateDeviceExtensionProperties
 	fnCreateDevice
@@ -79,7 +79,7 @@ var globalNames = [numGlobal]string{
 
 var instanceNames = [numInstance]string{
 	"vkDestroyInstance", "vkEnumeratePhysicalDevices", "vkGetPhysicalDeviceProperties2",
-	"vkGetPhysicalDeviceFeatures2", "vkGetPhysicalDeviceMemoryProperties",
+	"vkGetPhysicalDeviceFeatures2", "vkGetPhysicalDeviceMemoryProperties2",
 	"vkGetPhysicalDeviceQueueFamilyProperties", "vkEnumerateDeviceExtensionProperties",
 	"vkCreateDevice", "vkGetDeviceProcAddr",
 }

@@ -12,6 +12,7 @@ type Loader struct {
 	lib     library
 	getProc uintptr
 	fns     [numGlobal]uintptr
+	seam    *Seam
 }
 
 // Open opens the system's Vulkan loader. The error is ErrNoLoader when there is none
@@ -42,18 +43,28 @@ func (l *Loader) Close() error {
 	return nil
 }
 
+// call is the one way from the loader's methods into the library.
+//
+//go:uintptrescapes
+func (l *Loader) call(fn int, args ...uintptr) uintptr {
+	if l.seam == nil {
+		return call(l.fns[fn], args...)
+	}
+	return l.seam.call(globalNames[fn], l.fns[fn], args...)
+}
+
 // Version returns the highest API version the loader supports.
 func (l *Loader) Version() (Version, error) {
 	var v Version
 	err := check("vkEnumerateInstanceVersion",
-		call(l.fns[fnEnumerateInstanceVersion], uintptr(unsafe.Pointer(&v))))
+		l.call(fnEnumerateInstanceVersion, uintptr(unsafe.Pointer(&v))))
 	return v, err
 }
 
 // Layers lists the names of the installed instance layers.
 func (l *Loader) Layers() ([]string, error) {
 	ps, err := enumerate(globalNames[fnEnumerateInstanceLayerProperties], func(n *uint32, p *layerProperties) uintptr {
-		return call(l.fns[fnEnumerateInstanceLayerProperties], uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(p)))
+		return l.call(fnEnumerateInstanceLayerProperties, uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(p)))
 	})
 	names := make([]string, len(ps))
 	for i := range ps {
@@ -65,7 +76,7 @@ func (l *Loader) Layers() ([]string, error) {
 // Extensions lists the names of the instance extensions.
 func (l *Loader) Extensions() ([]string, error) {
 	ps, err := enumerate(globalNames[fnEnumerateInstanceExtensionProperties], func(n *uint32, p *extensionProperties) uintptr {
-		return call(l.fns[fnEnumerateInstanceExtensionProperties], 0, uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(p)))
+		return l.call(fnEnumerateInstanceExtensionProperties, 0, uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(p)))
 	})
 	return extensionNames(ps), err
 }
@@ -110,6 +121,7 @@ type Instance struct {
 	api     Version // that it was created for
 	getProc uintptr
 	fns     [numInstance]uintptr
+	seam    *Seam
 }
 
 // CreateInstance creates an instance of Vulkan 1.3, or of 1.2 where the loader knows no more.
@@ -124,7 +136,7 @@ func (l *Loader) CreateInstance(info InstanceInfo) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Instance{api: apiVersion12, getProc: l.getProc}
+	in := &Instance{seam: l.seam, api: apiVersion12, getProc: l.getProc}
 	if v >= apiVersion13 {
 		in.api = apiVersion13
 	}
@@ -145,7 +157,7 @@ func (l *Loader) CreateInstance(info InstanceInfo) (*Instance, error) {
 		ci.enabledExtensionCount = 1
 		ci.ppEnabledExtensionNames = cstrings(ext)
 	}
-	if err := check("vkCreateInstance", call(l.fns[fnCreateInstance], uintptr(unsafe.Pointer(ci)), 0,
+	if err := check("vkCreateInstance", l.call(fnCreateInstance, uintptr(unsafe.Pointer(ci)), 0,
 		uintptr(unsafe.Pointer(&in.handle)))); err != nil {
 		return nil, err
 	}
@@ -169,9 +181,19 @@ func (in *Instance) function(name string) (uintptr, error) {
 	return fn, nil
 }
 
+// call is the one way from the instance's methods into the loader and the drivers.
+//
+//go:uintptrescapes
+func (in *Instance) call(fn int, args ...uintptr) uintptr {
+	if in.seam == nil {
+		return call(in.fns[fn], args...)
+	}
+	return in.seam.call(instanceNames[fn], in.fns[fn], args...)
+}
+
 // Close destroys the instance. Its devices must be closed before.
 func (in *Instance) Close() error {
-	call(in.fns[fnDestroyInstance], in.handle, 0)
+	in.call(fnDestroyInstance, in.handle, 0)
 	in.handle = 0
 	return nil
 }

@@ -53,7 +53,8 @@ func TestStructLayout(t *testing.T) {
 		applicationInfo{}, instanceCreateInfo{}, layerProperties{}, extensionProperties{},
 		physicalDeviceLimits{}, physicalDeviceProperties{}, physicalDeviceProperties2{},
 		physicalDeviceVulkan11Properties{}, physicalDeviceDriverProperties{},
-		physicalDeviceMaintenance4Properties{},
+		physicalDeviceMaintenance4Properties{}, physicalDeviceMemoryProperties2{},
+		physicalDeviceMemoryBudgetPropertiesEXT{},
 		physicalDeviceFeatures{}, physicalDeviceFeatures2{}, physicalDeviceVulkan11Features{},
 		physicalDeviceVulkan12Features{}, memoryType{}, memoryHeap{},
 		physicalDeviceMemoryProperties{}, queueFamilyProperties{}, deviceQueueCreateInfo{},
@@ -187,7 +188,9 @@ func TestConstants(t *testing.T) {
 		"VK_SUBGROUP_FEATURE_ARITHMETIC_BIT":                                         subgroupArithmetic,
 		"VK_WHOLE_SIZE":                                                              -1,
 
-		"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES": int64(typeMaintenance4Properties),
+		"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES":     int64(typeMaintenance4Properties),
+		"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2":          int64(typeMemoryProperties2),
+		"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT": int64(typeMemoryBudgetProperties),
 	}
 	for r, name := range resultNames {
 		got[name] = int64(r)

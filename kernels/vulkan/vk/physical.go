@@ -14,7 +14,7 @@ type PhysicalDevice struct {
 // PhysicalDevices lists the devices in the loader's order.
 func (in *Instance) PhysicalDevices() ([]PhysicalDevice, error) {
 	hs, err := enumerate(instanceNames[fnEnumeratePhysicalDevices], func(n *uint32, p *uintptr) uintptr {
-		return call(in.fns[fnEnumeratePhysicalDevices], in.handle, uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(p)))
+		return in.call(fnEnumeratePhysicalDevices, in.handle, uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(p)))
 	})
 	devs := make([]PhysicalDevice, len(hs))
 	for i, h := range hs {
@@ -62,14 +62,14 @@ func (p PhysicalDevice) Properties() Properties {
 	driver := &physicalDeviceDriverProperties{sType: typeDriverProperties}
 	v11 := &physicalDeviceVulkan11Properties{sType: typeVulkan11Properties, pNext: unsafe.Pointer(driver)}
 	p2 := &physicalDeviceProperties2{sType: typeProperties2}
-	call(p.in.fns[fnGetPhysicalDeviceProperties2], p.handle, uintptr(unsafe.Pointer(p2)))
+	p.in.call(fnGetPhysicalDeviceProperties2, p.handle, uintptr(unsafe.Pointer(p2)))
 	// The 1.2 structures may be chained only to a device of 1.2.
 	if p2.properties.apiVersion >= apiVersion12 {
 		p2.pNext = unsafe.Pointer(v11)
 		if exts, err := p.Extensions(); err == nil && slices.Contains(exts, "VK_KHR_maintenance4") {
 			driver.pNext = unsafe.Pointer(m4)
 		}
-		call(p.in.fns[fnGetPhysicalDeviceProperties2], p.handle, uintptr(unsafe.Pointer(p2)))
+		p.in.call(fnGetPhysicalDeviceProperties2, p.handle, uintptr(unsafe.Pointer(p2)))
 	}
 	c, l := &p2.properties, &p2.properties.limits
 	return Properties{
@@ -122,7 +122,7 @@ func (p PhysicalDevice) Features() Features {
 	v12 := &physicalDeviceVulkan12Features{sType: typeVulkan12Features}
 	v11 := &physicalDeviceVulkan11Features{sType: typeVulkan11Features, pNext: unsafe.Pointer(v12)}
 	f2 := &physicalDeviceFeatures2{sType: typeFeatures2, pNext: unsafe.Pointer(v11)}
-	call(p.in.fns[fnGetPhysicalDeviceFeatures2], p.handle, uintptr(unsafe.Pointer(f2)))
+	p.in.call(fnGetPhysicalDeviceFeatures2, p.handle, uintptr(unsafe.Pointer(f2)))
 	return Features{
 		StorageBuffer16:   v11.storageBuffer16BitAccess != 0,
 		StorageBuffer8:    v12.storageBuffer8BitAccess != 0,
@@ -177,8 +177,7 @@ type MemoryHeap struct {
 
 // Memory lists the device's memory types and heaps.
 func (p PhysicalDevice) Memory() ([]MemoryType, []MemoryHeap) {
-	m := &physicalDeviceMemoryProperties{}
-	call(p.in.fns[fnGetPhysicalDeviceMemoryProperties], p.handle, uintptr(unsafe.Pointer(m)))
+	m := &p.memory(nil).memoryProperties
 	types := make([]MemoryType, min(int(m.memoryTypeCount), len(m.memoryTypes)))
 	for i := range types {
 		types[i] = MemoryType{m.memoryTypes[i].propertyFlags, int(m.memoryTypes[i].heapIndex)}
@@ -188,6 +187,30 @@ func (p PhysicalDevice) Memory() ([]MemoryType, []MemoryHeap) {
 		heaps[i] = MemoryHeap{int64(min(m.memoryHeaps[i].size, 1<<62)), m.memoryHeaps[i].flags&heapDeviceLocal != 0}
 	}
 	return types, heaps
+}
+
+// ExtMemoryBudget is the extension that Budget needs.
+const ExtMemoryBudget = "VK_EXT_memory_budget"
+
+// Budget is what a process may take of a heap, and has taken, in bytes.
+type Budget struct{ Total, Used int64 }
+
+// Budget asks the driver about the heaps that Memory lists, in their order. The device
+// must have ExtMemoryBudget.
+func (p PhysicalDevice) Budget() []Budget {
+	b := &physicalDeviceMemoryBudgetPropertiesEXT{sType: typeMemoryBudgetProperties}
+	m := p.memory(unsafe.Pointer(b))
+	out := make([]Budget, min(int(m.memoryProperties.memoryHeapCount), len(b.heapBudget)))
+	for i := range out {
+		out[i] = Budget{int64(min(b.heapBudget[i], 1<<62)), int64(min(b.heapUsage[i], 1<<62))}
+	}
+	return out
+}
+
+func (p PhysicalDevice) memory(next unsafe.Pointer) *physicalDeviceMemoryProperties2 {
+	m := &physicalDeviceMemoryProperties2{sType: typeMemoryProperties2, pNext: next}
+	p.in.call(fnGetPhysicalDeviceMemoryProperties2, p.handle, uintptr(unsafe.Pointer(m)))
+	return m
 }
 
 // QueueFamily is a group of equal queues.
@@ -200,7 +223,7 @@ type QueueFamily struct {
 // QueueFamilies lists the device's queue families.
 func (p PhysicalDevice) QueueFamilies() []QueueFamily {
 	fs, _ := enumerate(instanceNames[fnGetPhysicalDeviceQueueFamilyProperties], func(n *uint32, q *queueFamilyProperties) uintptr {
-		call(p.in.fns[fnGetPhysicalDeviceQueueFamilyProperties], p.handle, uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(q)))
+		p.in.call(fnGetPhysicalDeviceQueueFamilyProperties, p.handle, uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(q)))
 		return 0 // a void function: whatever the register holds is no result
 	})
 	out := make([]QueueFamily, len(fs))
@@ -213,7 +236,7 @@ func (p PhysicalDevice) QueueFamilies() []QueueFamily {
 // Extensions lists the names of the device's extensions.
 func (p PhysicalDevice) Extensions() ([]string, error) {
 	es, err := enumerate(instanceNames[fnEnumerateDeviceExtensionProperties], func(n *uint32, e *extensionProperties) uintptr {
-		return call(p.in.fns[fnEnumerateDeviceExtensionProperties], p.handle, 0,
+		return p.in.call(fnEnumerateDeviceExtensionProperties, p.handle, 0,
 			uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(e)))
 	})
 	return extensionNames(es), err

@@ -222,6 +222,17 @@ type (
 		memoryHeapCount uint32
 		memoryHeaps     [16]memoryHeap
 	}
+	physicalDeviceMemoryProperties2 struct {
+		sType            structureType
+		pNext            unsafe.Pointer
+		memoryProperties physicalDeviceMemoryProperties
+	}
+	physicalDeviceMemoryBudgetPropertiesEXT struct {
+		sType      structureType
+		pNext      unsafe.Pointer
+		heapBudget [16]uint64
+		heapUsage  [16]uint64
+	}
 	queueFamilyProperties struct {
 		queueFlags                  uint32
 		queueCount                  uint32
