@@ -1,14 +1,13 @@
 package vulkan
 
 import (
-	"bytes"
-	"context"
-	"math/rand/v2"
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
 	"graft/kernels"
-	"graft/kernels/plan"
+	"graft/kernels/kerneltest"
 )
 
 // branches is a program of several independent chains, instruction by instruction side
@@ -40,142 +39,91 @@ func branches(r *rig) (out kernels.View) {
 	return out
 }
 
-// result runs branches by a plan that edit has changed. Temporaries hold NaN before.
-func result(t *testing.T, b *Backend, edit func(*kernels.Plan)) []byte {
-	t.Helper()
-	r := newRig(t, b)
-	out := branches(r)
-	pl := must(b.Plan(&r.prog))
-	if err := plan.Check(&r.prog, pl.Dispatches, pl.Groups, pl.Offsets, pl.TempBytes); err != nil {
-		t.Fatal(err)
-	}
-	edit(&pl)
-	ex := r.compilePlan(pl)
-	for u := range b.buffers {
-		if u != r.mem && u.size == pl.TempBytes {
-			fill := bytes.Repeat([]byte{0xff}, int(u.size))
-			if _, err := u.WriteAt(fill, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := ex.Run(context.Background(), 1); err != nil {
-		t.Fatal(err)
-	}
-	return r.readBytes(out)
-}
-
-// each calls f for the dispatches of every barrier group.
-func each(pl *kernels.Plan, f func([]kernels.Dispatch)) {
-	for g, first := range pl.Groups {
-		end := len(pl.Dispatches)
-		if g+1 < len(pl.Groups) {
-			end = pl.Groups[g+1]
-		}
-		f(pl.Dispatches[first:end])
-	}
-}
-
-// TestOrderInGroups runs the dispatches of each barrier group backwards and shuffled:
-// the bits must not change. With a barrier taken away, backwards must change them: a
-// software driver runs dispatches in order, so only that shows a missing barrier.
-func TestOrderInGroups(t *testing.T) {
-	b := open(t)
-	want := result(t, b, func(*kernels.Plan) {})
-	largest := 0
-	if got := result(t, b, func(pl *kernels.Plan) {
-		each(pl, func(ds []kernels.Dispatch) { slices.Reverse(ds); largest = max(largest, len(ds)) })
-	}); !bytes.Equal(got, want) {
-		t.Error("backwards in each group gives other bits")
-	}
-	if largest < 4 {
-		t.Errorf("the largest barrier group has %d dispatches: the test shows nothing", largest)
-	}
-	for seed := range uint64(3) {
-		rnd := rand.New(rand.NewPCG(seed, 5))
-		if got := result(t, b, func(pl *kernels.Plan) {
-			each(pl, func(ds []kernels.Dispatch) {
-				rnd.Shuffle(len(ds), func(i, j int) { ds[i], ds[j] = ds[j], ds[i] })
-			})
-		}); !bytes.Equal(got, want) {
-			t.Errorf("shuffled in each group (seed %d) gives other bits", seed)
-		}
-	}
-	groups := 0
-	result(t, b, func(pl *kernels.Plan) { groups = len(pl.Groups) })
-	for drop := 1; drop < groups; drop++ {
-		if got := result(t, b, func(pl *kernels.Plan) {
-			pl.Groups = slices.Delete(slices.Clone(pl.Groups), drop, drop+1)
-			each(pl, func(ds []kernels.Dispatch) { slices.Reverse(ds) })
-		}); bytes.Equal(got, want) {
-			t.Errorf("barrier %d of %d can be taken away unnoticed", drop, groups)
-		}
-	}
-}
-
-// memory is what a program can touch: its persistent slots and its temporaries.
-type memory struct{ slots, temp []byte }
-
-func (m memory) clone() memory { return memory{bytes.Clone(m.slots), bytes.Clone(m.temp)} }
-
-func (m memory) set(to memory) {
-	copy(m.slots, to.slots)
-	copy(m.temp, to.temp)
-}
-
-// part is the bytes of a span.
-func (m memory) part(r *rig, pl kernels.Plan, s kernels.Span) []byte {
-	if s.Slot == kernels.Scratch {
-		return m.temp[s.Lo:s.Hi]
-	}
-	if r.prog.Slots[s.Slot].Role == kernels.Temp {
-		return m.temp[pl.Offsets[s.Slot]+s.Lo : pl.Offsets[s.Slot]+s.Hi]
-	}
-	return m.slots[r.bind[s.Slot].Offset+s.Lo : r.bind[s.Slot].Offset+s.Hi]
-}
-
-// TestDispatchesAlone runs each dispatch by itself, with NaN in everything that it does
-// not declare to read. It must write what it writes in the whole program, and change
-// nothing that it does not declare to write.
-func TestDispatchesAlone(t *testing.T) {
-	b := open(t)
-	r := newRig(t, b)
+// TestBarriersOfBranches proves barriers where the groups are wide: there each barrier that
+// is left out changes the bits of the groups run backwards.
+func TestBarriersOfBranches(t *testing.T) {
+	r := newRig(t, open(t))
 	branches(r)
-	pl := must(b.Plan(&r.prog))
-	r.compilePlan(pl).Close()
-	temp := tempRegion(t, b, pl.TempBytes)
-	m := memory{r.mem.Bytes(), temp.Buffer.Bytes()}
-	if m.slots == nil || m.temp == nil {
-		t.Skip("the test pokes at device memory, which the CPU does not see here")
+	got, err := kerneltest.Barriers(r.b, &r.prog, r.data, true)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, d := range pl.Dispatches {
-		one := pl
-		one.Dispatches, one.Groups = pl.Dispatches[i:i+1], []int{0}
-		ex := must(b.Compile(&r.prog, one, r.bind, temp))
-		start := m.clone()
-		if err := ex.Run(context.Background(), 1); err != nil {
-			t.Fatal(err)
-		}
-		whole := m.clone()
+	if got.Largest < 4 || got.Groups < 6 {
+		t.Errorf("%+v: the groups show nothing", got)
+	}
+	if got.Noticed != got.Groups-1 {
+		t.Errorf("%+v: a barrier can be taken away unnoticed", got)
+	}
+}
 
-		poisoned := memory{bytes.Repeat([]byte{0xff}, len(m.slots)), bytes.Repeat([]byte{0xff}, len(m.temp))}
-		for _, s := range d.Reads {
-			copy(poisoned.part(r, pl, s), start.part(r, pl, s))
+// provable are the bytes up to which a case of one instruction is proved: shapes that a
+// kernel treats differently are small.
+const provable = 1 << 18
+
+// TestBarriersOfOps proves the launches of every operation that has kernels: what they
+// declare is all that they touch.
+func TestBarriersOfOps(t *testing.T) {
+	b := open(t)
+	for op := range kernels.NumOps {
+		if expanders[op] == nil {
+			continue
 		}
-		m.set(poisoned)
-		if err := ex.Run(context.Background(), 1); err != nil {
+		t.Run(op.String(), func(t *testing.T) {
+			proved := map[string]bool{}
+			for _, c := range kerneltest.Cases(op, false) {
+				x, err := expandInstr(b.target(), c.Prog, 0, c.Instr())
+				if errors.Is(err, kernels.ErrUnsupported) || len(slices.Concat(c.Data...)) > provable {
+					continue
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				// A case that runs the same kernels as another shows nothing new.
+				variants := ""
+				for _, l := range x.launches {
+					variants += fmt.Sprintln(variant{l.kernel, l.spec, l.subgroup}.key(), len(l.reads), len(l.writes))
+				}
+				if proved[variants] {
+					continue
+				}
+				proved[variants] = true
+				if _, err := kerneltest.Barriers(b, c.Prog, c.Data, true); err != nil {
+					t.Errorf("%s: %v", c.Name, err)
+				}
+			}
+			if len(proved) == 0 {
+				t.Error("no case was proved")
+			}
+		})
+	}
+}
+
+// TestBarriersOfPrograms proves whole programs, whose temporaries share memory.
+func TestBarriersOfPrograms(t *testing.T) {
+	b := open(t)
+	var total kerneltest.BarrierReport
+	for seed := range uint64(30) {
+		p := kerneltest.RandomProgram(seed)
+		p, _, err := kernels.Lower(p, b.Supports)
+		if errors.Is(err, kernels.ErrUnsupported) {
+			continue
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range d.Writes {
-			if !bytes.Equal(m.part(r, pl, s), whole.part(r, pl, s)) {
-				t.Errorf("dispatch %d %s: the result depends on what it does not declare to read", i, d.Kernel)
-			}
-			copy(poisoned.part(r, pl, s), m.part(r, pl, s))
+		got, err := kerneltest.Barriers(b, p, nil, true)
+		if err != nil {
+			t.Errorf("program %d: %v", seed, err)
 		}
-		if !bytes.Equal(m.slots, poisoned.slots) || !bytes.Equal(m.temp, poisoned.temp) {
-			t.Errorf("dispatch %d %s: it writes what it does not declare to write", i, d.Kernel)
-		}
-		m.set(whole)
-		ex.Close()
+		total.Groups += got.Groups - 1
+		total.Noticed += got.Noticed
+		total.Largest = max(total.Largest, got.Largest)
+	}
+	if total.Groups == 0 && slices.ContainsFunc(expanders[:], func(f func(*expansion) error) bool { return f == nil }) {
+		t.Skip("every program has an operation that has no kernel")
+	}
+	t.Logf("%d barriers, %d change bits when left out, largest group %d", total.Groups, total.Noticed, total.Largest)
+	if total.Noticed == 0 || total.Largest < 2 {
+		t.Errorf("%+v: the programs show nothing", total)
 	}
 }
