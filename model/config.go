@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,17 +44,29 @@ type Config struct {
 	Vocab        int // V, vocab_size
 	MaxPositions int // max_position_embeddings
 
-	NormEps       float64
-	RoPE          RoPE
-	Act           kernels.Activation // of the gated linear unit
-	Window        int                // keys a query sees, itself included; 0 is all
-	Tied          bool               // the head is the embedding
-	AttentionBias bool
-	MLPBias       bool
-	BOS, EOS      []int // token ids, none when the config names none
+	NormEps     float64
+	NormPlusOne bool               // norms multiply by 1 + w
+	QKNorm      bool               // queries and keys are normed, head by head
+	Act         kernels.Activation // of the gated linear unit
+	Tied        bool               // the head is the embedding
+	QKVBias     bool               // of the projections to queries, keys and values
+	OutBias     bool               // of attention's output projection
+	MLPBias     bool
+	EmbedScale  float64 // factor of the embedding's rows
+	ScoreScale  float64 // factor of attention's scores
+	ScoreCap    float64 // soft cap on the scores; 0 is none
+	LogitCap    float64 // soft cap on the logits; 0 is none
+	Kinds       []LayerKind
+	BOS, EOS    []int // token ids, none when the config names none
 
 	family *family
 	raw    object // every field of the file
+}
+
+// LayerKind is what may differ between the layers of a model.
+type LayerKind struct {
+	Window int  // keys a query sees, itself included; 0 is all
+	RoPE   RoPE // of queries and keys
 }
 
 // ReadConfig reads a config.json, or the one in a model directory.
@@ -135,6 +148,12 @@ func parseConfig(doc []byte) (*Config, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	if c.EmbedScale == 0 {
+		c.EmbedScale = 1
+	}
+	if c.ScoreScale == 0 {
+		c.ScoreScale = 1 / math.Sqrt(float64(c.HeadDim))
+	}
 	return c, c.check()
 }
 
@@ -183,7 +202,7 @@ func (c *Config) check() error {
 }
 
 // perLayer names the lists of config.json that have one entry per layer.
-var perLayer = []string{"layer_types", "mlp_layer_types", "no_rope_layers", "attention_layers", "sliding_window_layers"}
+var perLayer = []string{layerTypesKey, "mlp_layer_types", "no_rope_layers", "attention_layers", "sliding_window_layers"}
 
 // Select is the config of a model made of some of the layers: num_hidden_layers
 // and the lists with one entry per layer are cut, all else stays. layers are
@@ -208,11 +227,35 @@ func (c *Config) Select(layers []int) (*Config, error) {
 		}
 		o = o.with(key, "["+strings.Join(cut, ",")+"]")
 	}
+	small, err := c.reparse(o, layers)
+	if err != nil || slices.Equal(small.Kinds, c.kinds(layers)) {
+		return small, err
+	}
+	// The kinds followed from the layers' numbers, which are others now: say them.
+	if small, err = c.reparse(o.with(layerTypesKey, c.layerTypes(layers)), layers); err != nil {
+		return nil, err
+	}
+	if !slices.Equal(small.Kinds, c.kinds(layers)) {
+		return nil, fmt.Errorf("model: %s cannot say what kinds of attention layers %v have", configName, layers)
+	}
+	return small, nil
+}
+
+func (c *Config) reparse(o object, layers []int) (*Config, error) {
 	small, err := parseConfig(o.encode())
 	if err != nil {
 		return nil, fmt.Errorf("model: %s with layers %v: %w", configName, layers, err)
 	}
 	return small, nil
+}
+
+// kinds are those of some of the layers.
+func (c *Config) kinds(layers []int) []LayerKind {
+	ks := make([]LayerKind, len(layers))
+	for i, l := range layers {
+		ks[i] = c.Kinds[l]
+	}
+	return ks
 }
 
 func (c *Config) checkLayers(layers []int) error {

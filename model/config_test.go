@@ -22,6 +22,15 @@ func mistralJSON(fields string) []byte {
 	return []byte(strings.NewReplacer("llama", "mistral", "Llama", "Mistral").Replace(string(llamaJSON(fields))))
 }
 
+func each(c *Config, set func(*LayerKind)) {
+	for i := range c.Kinds {
+		set(&c.Kinds[i])
+	}
+}
+
+// llama31 is the rotary scaling of Llama 3.1.
+var llama31 = RoPE{Theta: 5e5, Type: "llama3", Factor: 8, LowFreq: 1, HighFreq: 4, OriginalPositions: 8192}
+
 func TestConfigFields(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -34,23 +43,29 @@ func TestConfigFields(t *testing.T) {
 		{"grouped heads", llamaJSON(`, "num_key_value_heads": 4`), func(c *Config) { c.KVHeads = 4 }},
 		{"head size", llamaJSON(`, "head_dim": 16`), func(c *Config) { c.HeadDim = 16 }},
 		{"integers written as floats", llamaJSON(`, "head_dim": 16.0, "max_position_embeddings": 1e3`), func(c *Config) { c.HeadDim, c.MaxPositions = 16, 1000 }},
-		{"flags", llamaJSON(`, "tie_word_embeddings": true, "attention_bias": true, "mlp_bias": true`), func(c *Config) { c.Tied, c.AttentionBias, c.MLPBias = true, true, true }},
+		{"flags", llamaJSON(`, "tie_word_embeddings": true, "attention_bias": true, "mlp_bias": true`), func(c *Config) { c.Tied, c.QKVBias, c.OutBias, c.MLPBias = true, true, true, true }},
 		{"gelu", llamaJSON(`, "hidden_act": "gelu_pytorch_tanh"`), func(c *Config) { c.Act = kernels.GELUTanh }},
 		{"one end token", llamaJSON(`, "bos_token_id": 1, "eos_token_id": 2`), func(c *Config) { c.BOS, c.EOS = []int{1}, []int{2} }},
 		{"several end tokens", llamaJSON(`, "eos_token_id": [2, 7]`), func(c *Config) { c.EOS = []int{2, 7} }},
 		{"norm", llamaJSON(`, "rms_norm_eps": 1e-05`), func(c *Config) { c.NormEps = 1e-5 }},
-		{"rope theta", llamaJSON(`, "rope_theta": 500000.0`), func(c *Config) { c.RoPE.Theta = 500000 }},
-		{"rope parameters", llamaJSON(`, "rope_parameters": {"rope_theta": 500000.0, "rope_type": "default"}`), func(c *Config) { c.RoPE.Theta = 500000 }},
-		{"linear", llamaJSON(`, "rope_scaling": {"type": "linear", "factor": 2.0}`), func(c *Config) { c.RoPE.Type, c.RoPE.Factor = "linear", 2 }},
+		{"rope theta", llamaJSON(`, "rope_theta": 500000.0`), func(c *Config) { each(c, func(k *LayerKind) { k.RoPE.Theta = 500000 }) }},
+		{"rope parameters", llamaJSON(`, "rope_parameters": {"rope_theta": 500000.0, "rope_type": "default"}`), func(c *Config) { each(c, func(k *LayerKind) { k.RoPE.Theta = 500000 }) }},
+		{"linear", llamaJSON(`, "rope_scaling": {"type": "linear", "factor": 2.0}`), func(c *Config) { each(c, func(k *LayerKind) { k.RoPE.Type, k.RoPE.Factor = "linear", 2 }) }},
 		{"llama3", llamaJSON(`, "rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}`),
-			func(c *Config) { c.RoPE = RoPE{5e5, "llama3", 8, 1, 4, 8192} }},
+			func(c *Config) { each(c, func(k *LayerKind) { k.RoPE = llama31 }) }},
 		{"llama3 as rope parameters", llamaJSON(`, "rope_parameters": {"rope_theta": 5e5, "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}`),
-			func(c *Config) { c.RoPE = RoPE{5e5, "llama3", 8, 1, 4, 8192} }},
+			func(c *Config) { each(c, func(k *LayerKind) { k.RoPE = llama31 }) }},
 		{"the same scaling twice", llamaJSON(`, "rope_scaling": {"type": "linear", "factor": 2}, "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000}`),
-			func(c *Config) { c.RoPE.Type, c.RoPE.Factor = "linear", 2 }},
-		{"mistral's defaults", mistralJSON(``), func(c *Config) { c.ModelType, c.KVHeads, c.MaxPositions, c.Window = "mistral", 8, 131072, 4096 }},
+			func(c *Config) { each(c, func(k *LayerKind) { k.RoPE.Type, k.RoPE.Factor = "linear", 2 }) }},
+		{"mistral's defaults", mistralJSON(``), func(c *Config) {
+			c.ModelType, c.KVHeads, c.MaxPositions = "mistral", 8, 131072
+			each(c, func(k *LayerKind) { k.Window = 4096 })
+		}},
 		{"mistral without window", mistralJSON(`, "sliding_window": null`), func(c *Config) { c.ModelType, c.KVHeads, c.MaxPositions = "mistral", 8, 131072 }},
-		{"mistral with window", mistralJSON(`, "sliding_window": 32, "num_key_value_heads": 2`), func(c *Config) { c.ModelType, c.KVHeads, c.MaxPositions, c.Window = "mistral", 2, 131072, 32 }},
+		{"mistral with window", mistralJSON(`, "sliding_window": 32, "num_key_value_heads": 2`), func(c *Config) {
+			c.ModelType, c.KVHeads, c.MaxPositions = "mistral", 2, 131072
+			each(c, func(k *LayerKind) { k.Window = 32 })
+		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := ParseConfig("config.json", tc.doc)
@@ -58,8 +73,10 @@ func TestConfigFields(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := &Config{ModelType: "llama", Width: 64, FFN: 172, Layers: 5, Heads: 8, KVHeads: 8, HeadDim: 8, Vocab: 512,
-				MaxPositions: 2048, NormEps: 1e-6, RoPE: RoPE{Theta: 10000, Type: "default"}}
+				MaxPositions: 2048, NormEps: 1e-6, EmbedScale: 1, Kinds: make([]LayerKind, 5)}
+			each(want, func(k *LayerKind) { k.RoPE = RoPE{Theta: 10000, Type: "default"} })
 			tc.want(want)
+			want.ScoreScale = 1 / math.Sqrt(float64(want.HeadDim))
 			got.raw, got.family = nil, nil
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v\nwant %+v", got, want)
@@ -81,8 +98,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"cut off", llamaJSON(``)[:100], `is cut off: the JSON object does not end`},
 		{"trailing text", append(llamaJSON(``), '}'), `has something after the JSON object`},
 		{"duplicate", llamaJSON(`, "vocab_size": 3`), `"vocab_size" is given twice`},
-		{"another family", replace(`"llama"`, `"gpt_neox"`), `model_type "gpt_neox" is not supported (have llama, mistral)`},
-		{"no family", []byte(`{}`), `model_type is missing (have llama, mistral)`},
+		{"another family", replace(`"llama"`, `"gpt_neox"`), `model_type "gpt_neox" is not supported (have llama, mistral, qwen2, qwen3, gemma2, gemma3_text)`},
+		{"no family", []byte(`{}`), `model_type is missing (have llama, mistral, qwen2, qwen3, gemma2, gemma3_text)`},
 		{"no head", replace("LlamaForCausalLM", "LlamaForSequenceClassification"), `architectures is ["LlamaForSequenceClassification"], want LlamaForCausalLM`},
 		{"quantised", llamaJSON(`, "quantization_config": {"quant_method": "gptq"}`), `quantization_config is {"quant_method":"gptq"}: quantised weights are not supported`},
 		{"missing size", replace(`"hidden_size": 64,`, ``), `hidden_size is missing, want an integer from 1 to 1048576`},
@@ -102,8 +119,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"end token out of range", llamaJSON(`, "eos_token_id": [2, 512]`), `eos_token_id has 512, want ids from 0 to vocab_size - 1 = 511`},
 		{"end token as text", llamaJSON(`, "eos_token_id": "</s>"`), `eos_token_id is "</s>", want a token id or a list of them`},
 		{"theta", llamaJSON(`, "rope_theta": 0`), `rope_theta is 0, want a number above 0`},
-		{"unknown scaling", llamaJSON(`, "rope_scaling": {"rope_type": "yarn", "factor": 4}`), `rope_scaling.rope_type "yarn" is not supported (have default, linear, llama3)`},
-		{"unknown scaling in rope parameters", llamaJSON(`, "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4}`), `rope_parameters.rope_type "dynamic" is not supported (have default, linear, llama3)`},
+		{"unknown scaling", llamaJSON(`, "rope_scaling": {"rope_type": "longrope", "factor": 4}`), `rope_scaling.rope_type "longrope" is not supported (have default, linear, llama3, yarn)`},
+		{"unknown scaling in rope parameters", llamaJSON(`, "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4}`), `rope_parameters.rope_type "dynamic" is not supported (have default, linear, llama3, yarn)`},
 		{"scaling without factor", llamaJSON(`, "rope_scaling": {"type": "linear"}`), `rope_scaling.factor is missing, want a number`},
 		{"scaling is no object", llamaJSON(`, "rope_scaling": 8`), `rope_scaling is 8, want a JSON object`},
 		{"partial rotation", llamaJSON(`, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}`), `rope_parameters.partial_rotary_factor is 0.5, want 1`},
@@ -216,8 +233,8 @@ func TestFrequencies(t *testing.T) {
 		{"linear", RoPE{Theta: 16, Type: "linear", Factor: 4}, []float32{0.25, 0.0625}},
 		// 8 pi positions: the pairs turn 4 and 1 times. Above 3 turns a frequency
 		// stays; 1 turn lies half way between 0 and 2 in the second case.
-		{"llama3, long wave divided", RoPE{16, "llama3", 8, 1, 3, 25}, []float32{1, 0.25 / 8}},
-		{"llama3, all kept", RoPE{16, "llama3", 8, 0.1, 0.9, 25}, []float32{1, 0.25}},
+		{"llama3, long wave divided", RoPE{Theta: 16, Type: "llama3", Factor: 8, LowFreq: 1, HighFreq: 3, OriginalPositions: 25}, []float32{1, 0.25 / 8}},
+		{"llama3, all kept", RoPE{Theta: 16, Type: "llama3", Factor: 8, LowFreq: 0.1, HighFreq: 0.9, OriginalPositions: 25}, []float32{1, 0.25}},
 	} {
 		got := tc.p.frequencies(4)
 		for i := range tc.want {
@@ -229,7 +246,7 @@ func TestFrequencies(t *testing.T) {
 	}
 	// In between both are mixed: 25 positions at frequency 1/4 are 0.9947 turns,
 	// 0.49735 of the way from 0 to 2.
-	p := RoPE{16, "llama3", 8, 1e-9, 2, 25}
+	p := RoPE{Theta: 16, Type: "llama3", Factor: 8, LowFreq: 1e-9, HighFreq: 2, OriginalPositions: 25}
 	mix := 25 * 0.25 / (2 * math.Pi) / 2
 	if got, want := float64(p.frequencies(4)[1]), 0.25*(mix+(1-mix)/8); math.Abs(got-want) > 1e-7 {
 		t.Errorf("mixed: got %v, want %v", got, want)

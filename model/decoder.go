@@ -2,8 +2,9 @@ package model
 
 import (
 	"fmt"
-	"math"
+	"slices"
 
+	"graft/internal/f16"
 	"graft/kernels"
 	"graft/tensor"
 )
@@ -83,7 +84,7 @@ func (c *Config) Hidden(g *tensor.Graph, w Weights, in Batch, o Options) (*tenso
 	b.attend = func(_ int, q, k, v *tensor.Tensor, window int) *tensor.Tensor {
 		q, k, v = b.split(q), b.split(k), b.split(v)
 		vis := tensor.Visible{Documents: in.Documents, Window: window}
-		return g.Attention(q, k, v, vis, c.scoreScale(), 0)
+		return g.Attention(q, k, v, vis, float32(c.ScoreScale), float32(c.ScoreCap))
 	}
 	return b.hidden()
 }
@@ -91,7 +92,7 @@ func (c *Config) Hidden(g *tensor.Graph, w Weights, in Batch, o Options) (*tenso
 // Losses returns the cross-entropy (N), in nats, of the tokens that follow, 0
 // where the target is -1. The logits are never stored.
 func (c *Config) Losses(g *tensor.Graph, w Weights, hidden, targets *tensor.Tensor) *tensor.Tensor {
-	return g.LinearCE(hidden, c.head(w), targets, 1, 0)
+	return g.LinearCE(hidden, c.head(w), targets, 1, float32(c.LogitCap))
 }
 
 // Logits returns (N, V) in F32 for hidden (N, C).
@@ -99,7 +100,11 @@ func (c *Config) Logits(g *tensor.Graph, w Weights, hidden *tensor.Tensor) *tens
 	if g.Err() == nil && hidden.DType() != kernels.F32 {
 		hidden = g.Cast(hidden, kernels.F32)
 	}
-	return g.MatMul(hidden, c.head(w), tensor.TransB)
+	z := g.MatMul(hidden, c.head(w), tensor.TransB)
+	if limit := float32(c.LogitCap); limit != 0 {
+		z = g.Affine(g.Tanh(g.Affine(z, 1/limit, 0)), limit, 0)
+	}
+	return z
 }
 
 // head is the output matrix (V, C), which may be the embedding.
@@ -110,9 +115,6 @@ func (c *Config) head(w Weights) *tensor.Tensor {
 	return w.Weight(HeadName, c.Vocab, c.Width)
 }
 
-// scoreScale is 1 / sqrt(D).
-func (c *Config) scoreScale() float32 { return float32(1 / math.Sqrt(float64(c.HeadDim))) }
-
 // Constant is a table that programs read as a parameter and that is not in the
 // checkpoint.
 type Constant struct {
@@ -120,12 +122,33 @@ type Constant struct {
 	Values []float32
 }
 
-// frequenciesName is the rotary frequencies' parameter, F32 (D/2).
-const frequenciesName = "rope.frequencies"
-
 // Constants lists the tables that the decoder's programs read.
 func (c *Config) Constants() []Constant {
-	return []Constant{{frequenciesName, c.RoPE.frequencies(c.HeadDim)}}
+	var all []Constant
+	for i, p := range c.ropes() {
+		all = append(all, Constant{frequenciesName(i), p.frequencies(c.HeadDim)})
+	}
+	return all
+}
+
+// ropes lists the different rotary embeddings of the layers, by first use.
+func (c *Config) ropes() []RoPE {
+	var all []RoPE
+	for _, k := range c.Kinds {
+		if !slices.Contains(all, k.RoPE) {
+			all = append(all, k.RoPE)
+		}
+	}
+	return all
+}
+
+// frequenciesName is the parameter that holds the frequencies of ropes()[i],
+// F32 (D/2).
+func frequenciesName(i int) string {
+	if i == 0 {
+		return "rope.frequencies"
+	}
+	return fmt.Sprintf("rope.frequencies.%d", i)
 }
 
 // WriteConstants puts the tables into a store's memory.
@@ -171,6 +194,9 @@ func (b *builder) hidden() (*tensor.Tensor, error) {
 	}
 	table := b.w.Weight(EmbedName, b.c.Vocab, b.c.Width)
 	x := b.g.EmbedAs(b.o.Act, b.in.IDs, table, b.in.Sorted) // (N, C)
+	if s := b.embedScale(); s != 1 {
+		x = b.g.Affine(x, s, 0)
+	}
 	for _, l := range layers {
 		b.g.Scope(fmt.Sprintf("layers.%d", l), func() { x = b.layer(l, x) })
 		if b.o.After != nil {
@@ -188,9 +214,26 @@ func (b *builder) layer(l int, x *tensor.Tensor) *tensor.Tensor {
 	return x
 }
 
-// norm is RMSNorm by the weight of the given name.
+// embedScale is rounded to the type of activations, as the models that have one
+// were trained with it (sqrt(3072) = 55.43 is 55.5 in BF16).
+func (b *builder) embedScale() float32 {
+	s := float32(b.c.EmbedScale)
+	if b.o.Act == kernels.BF16 {
+		s = f16.FromBF16(f16.ToBF16(s))
+	}
+	return s
+}
+
+// norm is RMSNorm of x (N, C) by the weight (C) of the given name.
 func (b *builder) norm(x *tensor.Tensor, name string) *tensor.Tensor {
-	return b.g.RMSNorm(x, b.w.Weight(name+".weight", b.c.Width), b.c.NormEps)
+	return b.g.RMSNorm(x, b.w.Weight(name+".weight", x.Dim(1)), b.c.NormEps, b.normFlags()...)
+}
+
+func (b *builder) normFlags() []tensor.Flag {
+	if b.c.NormPlusOne {
+		return []tensor.Flag{tensor.PlusOne}
+	}
+	return nil
 }
 
 // linear is x (N, in) times the weight (out, in) of the given name, plus its
@@ -204,18 +247,38 @@ func (b *builder) linear(x *tensor.Tensor, name string, out, in int, bias bool, 
 	return b.g.Linear(x, w, add, residual, tensor.TransB)
 }
 
-// rotate applies rotary embedding to x (N, heads*D) and returns (N, heads, D).
-func (b *builder) rotate(x *tensor.Tensor, heads int) *tensor.Tensor {
-	freqs := b.g.Param(frequenciesName, kernels.F32, b.c.HeadDim/2)
-	return b.g.RoPE(b.g.Reshape(x, -1, heads, b.c.HeadDim), b.in.Positions, freqs, 1)
+// rotate applies a layer's rotary embedding to x (N, heads, D).
+func (b *builder) rotate(layer int, x *tensor.Tensor) *tensor.Tensor {
+	p := b.c.Kinds[layer].RoPE
+	freqs := b.g.Param(frequenciesName(slices.Index(b.c.ropes(), p)), kernels.F32, b.c.HeadDim/2)
+	return b.g.RoPE(x, b.in.Positions, freqs, p.scale())
 }
 
-// attention is scaled dot-product attention of q (N, H, D) over k (N, K, D) and
-// v (N, K*D), as (N, H*D).
-func (b *builder) attention(layer int, q, k, v *tensor.Tensor, window int) *tensor.Tensor {
-	v = b.g.Reshape(v, -1, b.c.KVHeads, b.c.HeadDim)
-	o := b.attend(layer, q, k, v, window)
-	return b.g.Reshape(o, -1, b.c.Heads*b.c.HeadDim)
+// attention is self-attention of a layer on its normed input h (N, C) up to, and
+// without, the output projection: (N, H*D).
+func (b *builder) attention(layer int, h *tensor.Tensor) *tensor.Tensor {
+	c, p := b.c, layerPrefix(layer)+"self_attn."
+	heads := func(name string, n int) *tensor.Tensor { // (N, n, D)
+		return b.g.Reshape(b.linear(h, p+name, n*c.HeadDim, c.Width, c.QKVBias, nil), -1, n, c.HeadDim)
+	}
+	q, k, v := heads("q_proj", c.Heads), heads("k_proj", c.KVHeads), heads("v_proj", c.KVHeads)
+	if c.QKNorm {
+		each := func(x *tensor.Tensor, name string, n int) *tensor.Tensor {
+			return b.g.Reshape(b.norm(b.g.Reshape(x, -1, c.HeadDim), p+name), -1, n, c.HeadDim)
+		}
+		q, k = each(q, "q_norm", c.Heads), each(k, "k_norm", c.KVHeads)
+	}
+	o := b.attend(layer, b.rotate(layer, q), b.rotate(layer, k), v, c.Kinds[layer].Window)
+	return b.g.Reshape(o, -1, c.Heads*c.HeadDim)
+}
+
+// feedForward is the gated linear unit of a layer on its normed input h (N, C),
+// with a residual (N, C) that may be nil.
+func (b *builder) feedForward(layer int, h, residual *tensor.Tensor) *tensor.Tensor {
+	c, p := b.c, layerPrefix(layer)+"mlp."
+	gate := b.linear(h, p+"gate_proj", c.FFN, c.Width, c.MLPBias, nil) // (N, F)
+	up := b.linear(h, p+"up_proj", c.FFN, c.Width, c.MLPBias, nil)     // (N, F)
+	return b.linear(b.g.GLU(gate, up, c.Act), p+"down_proj", c.Width, c.FFN, c.MLPBias, residual)
 }
 
 // split separates the sequences: (N, H, D) to (B, T, H, D).

@@ -19,7 +19,7 @@ type family struct {
 }
 
 // families is the registry. A new family is a file and a line here.
-func families() []*family { return []*family{&llama, &mistral} }
+func families() []*family { return []*family{&llama, &mistral, &qwen2, &qwen3, &gemma2, &gemma3} }
 
 // Families lists the model types that can be read.
 func Families() []string {

@@ -147,7 +147,7 @@ func (c *Config) cachedProgram(dtype func(string) kernels.DType, t int, o Genera
 	}
 	b.attend = func(layer int, q, k, v *tensor.Tensor, window int) *tensor.Tensor {
 		vis := tensor.Visible{Documents: b.in.Documents, Rows: rows, Window: window}
-		return g.Attention(b.split(q), cached("k", layer, k), cached("v", layer, v), vis, c.scoreScale(), 0)
+		return g.Attention(b.split(q), cached("k", layer, k), cached("v", layer, v), vis, float32(c.ScoreScale), float32(c.ScoreCap))
 	}
 	h, err := b.hidden()
 	if err != nil {

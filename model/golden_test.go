@@ -49,15 +49,20 @@ type reference struct {
 
 func readGolden(t *testing.T, dir string) golden {
 	t.Helper()
-	doc, err := os.ReadFile(filepath.Join(dir, "golden.json"))
+	var g golden
+	readJSON(t, filepath.Join(dir, "golden.json"), &g)
+	return g
+}
+
+func readJSON(t *testing.T, path string, v any) {
+	t.Helper()
+	doc, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var g golden
-	if err := json.Unmarshal(doc, &g); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal(doc, v); err != nil {
+		t.Fatalf("%s: %v", path, err)
 	}
-	return g
 }
 
 // values is the golden batch as the inputs of a program.

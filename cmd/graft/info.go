@@ -49,6 +49,7 @@ type configInfo struct {
 	Vocab        int     `json:"vocab_size"`
 	MaxPositions int     `json:"max_position_embeddings"`
 	Window       int     `json:"sliding_window,omitempty"`
+	Windowed     int     `json:"sliding_layers,omitempty"` // how many layers have the window
 	Tied         bool    `json:"tie_word_embeddings"`
 	Eps          float64 `json:"rms_norm_eps"`
 	BOS          []int   `json:"bos_token_id,omitempty"`
@@ -148,9 +149,13 @@ func describe(ck *model.Checkpoint) (info, error) {
 	c := ck.Config
 	in := info{Model: ck.Dir, Type: c.ModelType, Config: configInfo{
 		Width: c.Width, FFN: c.FFN, Layers: c.Layers, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
-		Vocab: c.Vocab, MaxPositions: c.MaxPositions, Window: c.Window, Tied: c.Tied, Eps: c.NormEps, BOS: c.BOS, EOS: ck.EOS}}
-	for i := range c.Layers {
+		Vocab: c.Vocab, MaxPositions: c.MaxPositions, Tied: c.Tied, Eps: c.NormEps, BOS: c.BOS, EOS: ck.EOS}}
+	for i, k := range c.Kinds {
 		in.Layers = append(in.Layers, layerInfo{Layer: i, Prefix: layerPrefix(i)})
+		if k.Window > 0 {
+			in.Config.Window = k.Window
+			in.Config.Windowed++
+		}
 	}
 	for _, t := range c.Tensors(nil) {
 		in.count(t, ck)
@@ -228,7 +233,7 @@ func (in *info) print(a *app) error {
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	line("model", "%s (%s)", filepath.Clean(in.Model), in.Type)
 	line("layers", "%d, width %d, feed-forward %d", c.Layers, c.Width, c.FFN)
-	line("attention", "%d heads of %d over %d kv heads%s", c.Heads, c.HeadDim, c.KVHeads, map[bool]string{true: fmt.Sprintf(", window %d", c.Window)}[c.Window > 0])
+	line("attention", "%d heads of %d over %d kv heads%s", c.Heads, c.HeadDim, c.KVHeads, map[bool]string{true: fmt.Sprintf(", window %d in %d of %d layers", c.Window, c.Windowed, c.Layers)}[c.Window > 0])
 	line("vocabulary", "%d rows, head %s", c.Vocab, map[bool]string{true: "tied to the embedding", false: "of its own"}[c.Tied])
 	line("positions", "%d", c.MaxPositions)
 	switch t := in.Tokenizer; {
