@@ -19,7 +19,8 @@
 //
 // NewGenerator continues texts with a key/value cache, greedily or by sampling.
 //
-// A family of models is one file and one row in families. Here are Llama and
-// Mistral; other model types and rotary scalings are refused by name. Encoders,
-// mixtures of experts, vision towers and quantised weights are not read.
+// A family of models is one row in families; llama.go, qwen.go and gemma.go hold
+// those that there are. Other model types and rotary scalings are refused by
+// name. Encoders, mixtures of experts, vision towers and quantised weights are
+// not read.
 package model

@@ -44,6 +44,7 @@ type Trainer struct {
 	replaced []kernels.Replaced
 
 	micro, update, eval programs
+	cost                Cost
 	batches             []*data.Batch
 	losses              []float32 // (N)
 	state               [kernels.StateLen]float32
@@ -76,8 +77,8 @@ func New(be kernels.Backend, s Setup) (*Trainer, error) {
 	if err := t.build(); err != nil {
 		return nil, err
 	}
-	n := s.MicroBatch * s.SeqLen
-	t.losses = make([]float32, n)
+	t.cost = t.count()
+	t.losses = make([]float32, s.MicroBatch*s.SeqLen)
 	return t, nil
 }
 
@@ -220,7 +221,7 @@ type Metrics struct {
 	GradNorm float64 // before clipping
 	Micro    int     // micro-batches that held text
 	Targets  int64   // positions that have a target
-	Pairs    int64   // (query, key) pairs that attention saw
+	Pairs    []int64 // (query, key) pairs that attention saw, by window as in Cost
 	Bytes    int64   // of text that the targets stand for
 	// LangLoss and LangTargets split loss sums (nats) and targets by the
 	// stream's languages.
@@ -243,11 +244,13 @@ func (t *Trainer) Step(ctx context.Context, s Source, lr, maxNorm float64, m *Me
 	if err != nil {
 		return err
 	}
-	m.reset(len(s.Langs()))
+	m.reset(len(s.Langs()), len(t.cost.Attention))
 	m.Micro = n
 	for _, b := range t.batches[:n] {
 		m.Targets += b.NumTargets
-		m.Pairs += b.PairsWithin(0)
+		for i, a := range t.cost.Attention {
+			m.Pairs[i] += b.PairsWithin(a.Window)
+		}
 		m.Bytes += b.Bytes
 	}
 	hyper := [kernels.HyperLen]float32{
@@ -313,14 +316,15 @@ func (t *Trainer) readState() error {
 // Steps is the number of completed updates.
 func (t *Trainer) Steps() int { return int(t.state[kernels.StateStep]) }
 
-func (m *Metrics) reset(langs int) {
-	loss, targets := m.LangLoss, m.LangTargets
-	if len(loss) != langs {
-		loss, targets = make([]float64, langs), make([]int64, langs)
+func (m *Metrics) reset(langs, windows int) {
+	loss, targets, pairs := m.LangLoss, m.LangTargets, m.Pairs
+	if len(loss) != langs || len(pairs) != windows {
+		loss, targets, pairs = make([]float64, langs), make([]int64, langs), make([]int64, windows)
 	}
 	clear(loss)
 	clear(targets)
-	*m = Metrics{LangLoss: loss, LangTargets: targets}
+	clear(pairs)
+	*m = Metrics{LangLoss: loss, LangTargets: targets, Pairs: pairs}
 }
 
 func (m *Metrics) add(b *data.Batch, losses []float32) {
