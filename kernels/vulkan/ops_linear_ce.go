@@ -49,7 +49,7 @@ func (x *expansion) linearCE(cut lossCut) error {
 		return err
 	}
 	if scale, ok := kernels.In(x.in, "scale"); ok {
-		if err := x.countable(scale); err != nil {
+		if err := x.strided(scale); err != nil {
 			return err
 		}
 	}

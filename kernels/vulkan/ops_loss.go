@@ -100,7 +100,7 @@ func expandCrossEntropyBwd(x *expansion) error {
 	if err := x.narrow(v); err != nil {
 		return err
 	}
-	if err := x.countable(dloss); err != nil {
+	if err := x.strided(dloss); err != nil {
 		return err
 	}
 	group := rowsOf(v).again()

@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"math"
 	"math/bits"
 
 	"graft/kernels"
@@ -58,4 +59,13 @@ func rowPieces(n, columns int, f func(start, count int)) {
 	for start := 0; start < n; start += rows {
 		f(start, min(rows, n-start))
 	}
+}
+
+// strided refuses a vector with a stride whose elements a kernel's signed indices cannot
+// count.
+func (x *expansion) strided(v kernels.View) error {
+	if lo, hi := v.Extent(); hi-lo > math.MaxInt32 {
+		return x.unsupported("%q spans %d elements, at most 2^31 - 1", x.prog.Slots[v.Slot].Name, hi-lo)
+	}
+	return nil
 }
