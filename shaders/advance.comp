@@ -6,6 +6,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "math.glsl"
 
 layout(local_size_x = 1) in;
 
@@ -16,7 +17,7 @@ layout(push_constant) uniform Args {
 
 void main() {
 	Floats state = Floats(p.state);
-	float loss = Floats(p.loss).v[0], norm = sqrt(Floats(p.sumsq).v[0]), maxNorm = Floats(p.hyper).v[1];
+	float loss = Floats(p.loss).v[0], norm = sqrtf(Floats(p.sumsq).v[0]), maxNorm = Floats(p.hyper).v[1];
 	state.v[6] = norm;
 	state.v[7] = loss;
 	if (notFinite(loss) || notFinite(norm)) {
@@ -27,6 +28,6 @@ void main() {
 	state.v[0] += 1.0;
 	state.v[2] = fma(p.beta1, state.v[2], p.rest1);
 	state.v[3] = fma(p.beta2, state.v[3], p.rest2);
-	state.v[4] = maxNorm == 0.0 ? 1.0 : min(1.0, maxNorm / (norm + 1e-6));
+	state.v[4] = maxNorm == 0.0 ? 1.0 : min(1.0, divf(maxNorm, norm + 1e-6));
 	state.v[5] = 1.0;
 }

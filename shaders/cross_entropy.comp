@@ -55,13 +55,16 @@ void main() {
 
 		float factor = Floats(p.g).v[n * p.gStride] * p.score.scale, per = inverse(s);
 		if (live)
-			for (int c = column(0); c < p.V; c += STRIDE) {
-				vec4 z = scored(p.score, loadRow(p.x, row, c, p.V, TYPE));
-				vec4 d = shares(s, per, z);
-				for (int j = 0; j < 4; j++)
-					if (nth(c, j) == target) d[j] -= 1.0;
-				d *= factor * slope(p.score, z);
-				storeRow(p.dx, row, c, p.V, TYPE, counts ? d : vec4(0));
+			for (int c = column(0); c < p.V; c += AHEAD * STRIDE) {
+				vec4 x[AHEAD];
+				[[unroll]] for (int k = 0; k < AHEAD; k++) x[k] = loadRow(p.x, row, c + k * STRIDE, p.V, TYPE);
+				[[unroll]] for (int k = 0; k < AHEAD; k++) {
+					vec4 z = scored(p.score, x[k]), d = shares(s, per, z);
+					for (int j = 0; j < 4; j++)
+						if (nth(c + k * STRIDE, j) == target) d[j] -= 1.0;
+					d *= factor * slope(p.score, z);
+					storeRow(p.dx, row, c + k * STRIDE, p.V, TYPE, counts ? d : vec4(0));
+				}
 			}
 	}
 }

@@ -7,6 +7,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
+#include "math.glsl"
 #include "rows.glsl"
 
 layout(constant_id = 3) const int ACT_TYPE = 0;
@@ -26,13 +27,6 @@ vec4 element(int row, int c) {
 	vec4 v = loadRow(p.x, row, c, p.C, ACT_TYPE);
 	if (HAS_RESIDUAL != 0) v += loadRow(p.residual, row, c, p.C, ACT_TYPE);
 	return v;
-}
-
-// 1 / sqrt(a): one Newton step, because devices promise two units in the last place only.
-float inverseRoot(float a) {
-	float r = inversesqrt(a);
-	if (notFinite(r) || r == 0.0) return r;
-	return fma(0.5 * r, fma(-a * r, r, 1.0), r);
 }
 
 void finish(int row, int c, vec4 v, float rstd) {
@@ -57,7 +51,7 @@ void main() {
 				vec4 u = element(row, c);
 				s = fma(u, u, s);
 			}
-		float rstd = inverseRoot(fma(sumRow(s), p.perC, p.eps));
+		float rstd = divf(1.0, sqrtf(fma(sumRow(s), p.perC, p.eps)));
 		if (live) {
 			[[unroll]] for (int k = 0; k < VECS; k++) finish(row, column(k), v[k], rstd);
 			if (VECS == 0)

@@ -9,8 +9,7 @@
 
 layout(local_size_x = 32, local_size_y = 8) in;
 
-layout(constant_id = 0) const int Y_TYPE = 0;
-layout(constant_id = 1) const float BETA = 0;
+layout(constant_id = 0) const float BETA = 0;
 
 layout(push_constant) uniform Args {
 	uvec2 parts, y;
@@ -29,8 +28,8 @@ void main() {
 		barrier();
 		if (z == 0 && c0 + x < p.C) {
 			for (int k = 1; k < 8; k++) s += share[k][x];
-			if (BETA != 0.0) s = fma(BETA, load(p.y, c, Y_TYPE), s);
-			store(p.y, c, Y_TYPE, s);
+			if (BETA != 0.0) s = fma(BETA, Floats(p.y).v[c], s);
+			Floats(p.y).v[c] = s;
 		}
 		barrier(); // share is written again for the next columns
 	}

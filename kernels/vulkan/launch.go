@@ -106,17 +106,6 @@ func (x *expansion) unsupported(format string, args ...any) error {
 	return fmt.Errorf("vulkan: %v: %s: %w", x.in.Op, fmt.Sprintf(format, args...), kernels.ErrUnsupported)
 }
 
-// countable refuses views whose elements a kernel's signed indices cannot count from
-// one base.
-func (x *expansion) countable(views ...kernels.View) error {
-	for _, v := range views {
-		if lo, hi := v.Extent(); hi-lo > math.MaxInt32 {
-			return x.unsupported("a view of %q spans %d elements, at most 2^31 - 1", x.prog.Slots[v.Slot].Name, hi-lo)
-		}
-	}
-	return nil
-}
-
 // at is the place of a view's first element, moved by elements.
 func (x *expansion) at(v kernels.View, elements int) place {
 	return place{v.Slot, int64(v.Offset+elements) * int64(x.prog.DType(v).Size())}

@@ -85,30 +85,23 @@ func expandRMSNormBwd(x *expansion) error {
 			return x.unsupported("%d rows of %d partial sums", parts, c)
 		}
 		x.scratch = int64(4*c) * int64(parts)
-		x.sumParts(partSums{at: place{kernels.Scratch, 0}, parts: parts, n: c, y: x.at(dw, 0), typ: kernels.F32, beta: x.in.Attr.Beta})
+		x.sumParts(parts, dw)
 	}
 	return nil
 }
 
-// partSums is y = sum of parts rows of n elements in scratch, + beta y.
-type partSums struct {
-	at       place
-	parts, n int
-	y        place
-	typ      kernels.DType // of y
-	beta     float32
-}
-
-func (x *expansion) sumParts(s partSums) {
-	y := s.y.bytes(s.n * s.typ.Size())
-	reads := []kernels.Span{s.at.bytes(4 * s.parts * s.n)}
-	if s.beta != 0 {
-		reads = append(reads, y)
+// sumParts launches y = sum of parts rows of scratch, each as long as y, + Beta y.
+func (x *expansion) sumParts(parts int, y kernels.View) {
+	c, beta := y.Len(), x.in.Attr.Beta
+	from := place{kernels.Scratch, 0}
+	reads := []kernels.Span{from.bytes(4 * c * parts)}
+	if beta != 0 {
+		reads = append(reads, x.span(y))
 	}
-	x.add(launch{kernel: "sum_parts", spec: []uint32{uint32(s.typ), float(s.beta)},
-		addrs: []place{s.at, s.y}, words: []uint32{uint32(s.parts), uint32(s.n)},
-		groups: linear(s.n, 32),
-		reads:  reads, writes: []kernels.Span{y}})
+	x.add(launch{kernel: "sum_parts", spec: []uint32{float(beta)},
+		addrs: []place{from, x.at(y, 0)}, words: []uint32{uint32(parts), uint32(c)},
+		groups: linear(c, 32),
+		reads:  reads, writes: []kernels.Span{x.span(y)}})
 }
 
 // bytes is the range of n bytes from a place on.

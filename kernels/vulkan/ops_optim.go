@@ -11,26 +11,30 @@ func expandSumSq(x *expansion) error {
 	parts := 0
 	pieces(in.Len(), func(start, n int) {
 		groups := min((n+4095)/4096, sumParts)
-		x.add(launch{kernel: "sum_sq", spec: []uint32{0, float(0)},
-			addrs: []place{x.at(in, start), {kernels.Scratch, int64(4 * parts)}}, words: []uint32{uint32(n)},
+		to := place{kernels.Scratch, int64(4 * parts)}
+		x.add(launch{kernel: "sum_sq", spec: append(flat(n, in), 0, float(0)),
+			addrs: []place{x.at(in, start), to}, words: []uint32{uint32(n)},
 			groups: [3]uint32{uint32(groups), 1, 1},
-			reads:  []kernels.Span{x.span(in)}})
+			reads:  []kernels.Span{x.at(in, start).bytes(4 * n)}, writes: []kernels.Span{to.bytes(4 * groups)}})
 		parts += groups
 	})
 	x.scratch = int64(4 * parts)
-	scratch := kernels.Span{Slot: kernels.Scratch, Hi: x.scratch}
-	for i := range x.launches {
-		x.launches[i].writes = []kernels.Span{scratch}
-	}
-	reads := []kernels.Span{scratch}
+	from := place{kernels.Scratch, 0}
+	reads := []kernels.Span{from.bytes(4 * parts)}
 	if kernels.Reads(x.in, 0) {
 		reads = append(reads, x.span(out))
 	}
-	x.add(launch{kernel: "sum_sq", spec: []uint32{1, float(x.in.Attr.Beta)},
-		addrs: []place{{kernels.Scratch, 0}, x.at(out, 0)}, words: []uint32{uint32(parts)},
+	x.add(launch{kernel: "sum_sq", spec: append(flat(parts), 1, float(x.in.Attr.Beta)),
+		addrs: []place{from, x.at(out, 0)}, words: []uint32{uint32(parts)},
 		groups: [3]uint32{1, 1, 1},
 		reads:  reads, writes: []kernels.Span{x.span(out)}})
 	return nil
+}
+
+// flat gives the first specialisation constants of a kernel for which operands of n
+// elements are one row.
+func flat(n int, operands ...kernels.View) []uint32 {
+	return rowGroup{lanes: 256, vecs: 1}.spec(n, operands...)
 }
 
 // decays gives the factors of the moments, 1 - beta rounded once.
@@ -47,20 +51,21 @@ func expandAdvance(x *expansion) error {
 
 func expandAdamW(x *expansion) error {
 	grad, hyper, state := x.in.In[0], x.in.In[1], x.in.In[2]
+	w, m, v := x.in.Out[0], x.in.Out[1], x.in.Out[2]
 	stored, has := kernels.Out(x.in, "store")
-	spec := []uint32{flag(has), uint32(kernels.F32)}
+	typ := uint32(kernels.F32)
 	if has {
-		spec[1] = x.dtype(stored)
+		typ = x.dtype(stored)
 	} else {
 		stored = grad
 	}
 	a := x.in.Attr
 	pieces(grad.Len(), func(start, n int) {
 		words := append([]uint32{uint32(n)}, decays(a)...)
-		x.add(launch{kernel: "adamw", spec: spec,
-			addrs: []place{x.at(grad, start), x.at(hyper, 0), x.at(state, 0), x.at(x.in.Out[0], start),
-				x.at(x.in.Out[1], start), x.at(x.in.Out[2], start), x.at(stored, start)},
-			words: append(words, float(float32(a.Eps)), float(float32(a.Decay))), groups: linear(n, 256)})
+		x.add(launch{kernel: "adamw", spec: append(flat(n, grad, w, m, v, stored), flag(has), typ),
+			addrs: []place{x.at(grad, start), x.at(hyper, 0), x.at(state, 0), x.at(w, start),
+				x.at(m, start), x.at(v, start), x.at(stored, start)},
+			words: append(words, float(float32(a.Eps)), float(float32(a.Decay))), groups: linear(n, 1024)})
 	})
 	return nil
 }
