@@ -75,10 +75,7 @@ func (b *Backend) open(arg string, o setup) error {
 	if err != nil {
 		return err
 	}
-	t, err := traitsOf(devs[i])
-	if err != nil {
-		return err
-	}
+	t := traitsOf(devs[i])
 	b.phys, b.info, b.props = devs[i], infos[i], t.props
 	b.memTypes, b.heaps = t.types, t.heaps
 	b.hasBudget = slices.Contains(t.exts, vk.ExtMemoryBudget)

@@ -86,11 +86,7 @@ func (s session) devices() ([]vk.PhysicalDevice, []Info, error) {
 	}
 	infos := make([]Info, len(devs))
 	for i, d := range devs {
-		t, err := traitsOf(d)
-		if err != nil {
-			return nil, nil, err
-		}
-		infos[i] = describe(i, t)
+		infos[i] = describe(i, traitsOf(d))
 	}
 	return devs, infos, nil
 }

@@ -17,11 +17,10 @@ type traits struct {
 	exts     []string
 }
 
-func traitsOf(d vk.PhysicalDevice) (t traits, err error) {
-	t = traits{props: d.Properties(), features: d.Features(), queues: d.QueueFamilies()}
+func traitsOf(d vk.PhysicalDevice) traits {
+	t := traits{props: d.Properties(), features: d.Features(), queues: d.QueueFamilies(), exts: d.Extensions()}
 	t.types, t.heaps = d.Memory()
-	t.exts, err = d.Extensions()
-	return t, err
+	return t
 }
 
 // ability is something that a device has or lacks.

@@ -26,10 +26,7 @@ type Device struct {
 
 // CreateDevice opens the device.
 func (p PhysicalDevice) CreateDevice(info DeviceInfo) (*Device, error) {
-	exts, err := p.Extensions()
-	if err != nil {
-		return nil, err
-	}
+	exts := p.Extensions()
 	// A driver with this extension demands that it be enabled.
 	enabled := slices.Clone(info.Extensions)
 	if name := "VK_KHR_portability_subset"; slices.Contains(exts, name) {

@@ -65,13 +65,13 @@ func (c *matrixChain) link(exts []string) unsafe.Pointer {
 
 // matrixFeatures asks the driver. v12 are the features of Vulkan 1.2.
 func (p PhysicalDevice) matrixFeatures(v12 *physicalDeviceVulkan12Features) (f MatrixFeatures) {
-	exts, err := p.Extensions()
-	if err != nil || p.in.api < apiVersion13 || p.Properties().API < apiVersion13 || !slices.Contains(exts, extMatrix) {
+	exts := p.Extensions()
+	if p.in.api < apiVersion13 || p.Properties().API < apiVersion13 || !slices.Contains(exts, extMatrix) {
 		return f
 	}
 	c := &matrixChain{}
 	f2 := &physicalDeviceFeatures2{sType: typeFeatures2, pNext: c.link(exts)}
-	call(p.in.fns[fnGetPhysicalDeviceFeatures2], p.handle, uintptr(unsafe.Pointer(f2)))
+	p.in.call(fnGetPhysicalDeviceFeatures2, p.handle, uintptr(unsafe.Pointer(f2)))
 	runtime.KeepAlive(c)
 	f.Subgroup = c.khr.cooperativeMatrix != 0 && v12.vulkanMemoryModel != 0 && v12.shaderFloat16 != 0 &&
 		c.v13.subgroupSizeControl != 0 && c.v13.computeFullSubgroups != 0 && c.v13.maintenance4 != 0
@@ -109,7 +109,7 @@ func (p PhysicalDevice) SubgroupSizes() SubgroupSizes {
 	}
 	v13 := &physicalDeviceVulkan13Properties{sType: typeVulkan13Properties}
 	p2 := &physicalDeviceProperties2{sType: typeProperties2, pNext: unsafe.Pointer(v13)}
-	call(p.in.fns[fnGetPhysicalDeviceProperties2], p.handle, uintptr(unsafe.Pointer(p2)))
+	p.in.call(fnGetPhysicalDeviceProperties2, p.handle, uintptr(unsafe.Pointer(p2)))
 	if v13.requiredSubgroupSizeStages&stageCompute == 0 {
 		return SubgroupSizes{}
 	}
@@ -176,7 +176,7 @@ func (p PhysicalDevice) WorkgroupMatrixShapes() (shapes []MatrixShape, most, res
 	}
 	nv := &physicalDeviceCooperativeMatrix2PropertiesNV{sType: typeMatrix2Properties}
 	p2 := &physicalDeviceProperties2{sType: typeProperties2, pNext: unsafe.Pointer(nv)}
-	call(p.in.fns[fnGetPhysicalDeviceProperties2], p.handle, uintptr(unsafe.Pointer(p2)))
+	p.in.call(fnGetPhysicalDeviceProperties2, p.handle, uintptr(unsafe.Pointer(p2)))
 	return shapes, int(nv.cooperativeMatrixFlexibleDimensionsMaxDimension), int(nv.cooperativeMatrixWorkgroupScopeReservedSharedMemory), err
 }
 

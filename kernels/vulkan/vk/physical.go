@@ -9,6 +9,7 @@ import (
 type PhysicalDevice struct {
 	in     *Instance
 	handle uintptr
+	exts   []string
 }
 
 // PhysicalDevices lists the devices in the loader's order.
@@ -18,9 +19,22 @@ func (in *Instance) PhysicalDevices() ([]PhysicalDevice, error) {
 	})
 	devs := make([]PhysicalDevice, len(hs))
 	for i, h := range hs {
-		devs[i] = PhysicalDevice{in, h}
+		devs[i] = PhysicalDevice{in: in, handle: h}
+		if err == nil {
+			err = devs[i].list()
+		}
 	}
 	return devs, err
+}
+
+// list asks for the names of the device's extensions.
+func (p *PhysicalDevice) list() error {
+	es, err := enumerate(instanceNames[fnEnumerateDeviceExtensionProperties], func(n *uint32, e *extensionProperties) uintptr {
+		return p.in.call(fnEnumerateDeviceExtensionProperties, p.handle, 0,
+			uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(e)))
+	})
+	p.exts = extensionNames(es)
+	return err
 }
 
 // Properties describe a physical device.
@@ -66,7 +80,7 @@ func (p PhysicalDevice) Properties() Properties {
 	// The 1.2 structures may be chained only to a device of 1.2.
 	if p2.properties.apiVersion >= apiVersion12 {
 		p2.pNext = unsafe.Pointer(v11)
-		if exts, err := p.Extensions(); err == nil && slices.Contains(exts, "VK_KHR_maintenance4") {
+		if slices.Contains(p.exts, "VK_KHR_maintenance4") {
 			driver.pNext = unsafe.Pointer(m4)
 		}
 		p.in.call(fnGetPhysicalDeviceProperties2, p.handle, uintptr(unsafe.Pointer(p2)))
@@ -234,10 +248,4 @@ func (p PhysicalDevice) QueueFamilies() []QueueFamily {
 }
 
 // Extensions lists the names of the device's extensions.
-func (p PhysicalDevice) Extensions() ([]string, error) {
-	es, err := enumerate(instanceNames[fnEnumerateDeviceExtensionProperties], func(n *uint32, e *extensionProperties) uintptr {
-		return p.in.call(fnEnumerateDeviceExtensionProperties, p.handle, 0,
-			uintptr(unsafe.Pointer(n)), uintptr(unsafe.Pointer(e)))
-	})
-	return extensionNames(es), err
-}
+func (p PhysicalDevice) Extensions() []string { return p.exts }

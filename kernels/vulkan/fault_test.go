@@ -1,0 +1,223 @@
+package vulkan
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"graft/kernels"
+	"graft/kernels/vulkan/vk"
+	"graft/tensor"
+)
+
+// faults is a seam that counts the objects of the driver and lets the call with the number
+// at fail. Where a call can lose the device, all such calls after it fail too.
+type faults struct {
+	mu     sync.Mutex
+	live   map[string]int // objects by kind
+	calls  int
+	names  []string // of the calls
+	at     int      // 0 is never
+	name   string
+	result vk.Result // what the call fails with; Success chooses what fits it
+	ran    bool      // the call that is to fail is being made
+}
+
+// losing are the calls that can find the device lost. Those that wait are made all the
+// same: what they wait for must not be freed too early.
+var losing = map[string]bool{"vkQueueSubmit": true, "vkWaitSemaphores": true, "vkDeviceWaitIdle": true,
+	"vkGetQueryPoolResults": true, "vkGetSemaphoreCounterValue": true}
+
+func (f *faults) seam() *vk.Seam { return &vk.Seam{Before: f.before, After: f.after} }
+
+func (f *faults) before(fn string) vk.Result {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls++
+	f.names = append(f.names, fn)
+	if f.calls == f.at {
+		f.name = fn
+	}
+	lost := f.name != "" && losing[f.name] && losing[fn] && f.result == vk.Success
+	switch {
+	case f.calls != f.at && !lost:
+		return vk.Success
+	case fn == "vkWaitSemaphores" || fn == "vkDeviceWaitIdle":
+		f.ran = true
+		return vk.Success
+	}
+	return f.failure(fn)
+}
+
+func (f *faults) failure(fn string) vk.Result {
+	switch {
+	case f.result != vk.Success:
+		return f.result
+	case losing[fn]:
+		return vk.ErrDeviceLost
+	}
+	return vk.ErrOutOfDevMemory
+}
+
+func (f *faults) after(fn string, r vk.Result) vk.Result {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ran {
+		f.ran = false
+		return f.failure(fn)
+	}
+	for prefix, n := range map[string]int{"vkCreate": 1, "vkAllocate": 1, "vkDestroy": -1, "vkFree": -1} {
+		// Command buffers go with their pool.
+		if kind, ok := strings.CutPrefix(fn, prefix); ok && r == vk.Success && kind != "CommandBuffers" {
+			kind = strings.TrimSuffix(strings.TrimPrefix(kind, "Compute"), "s")
+			if f.live[kind] += n; f.live[kind] == 0 {
+				delete(f.live, kind)
+			}
+		}
+	}
+	return r
+}
+
+// everything opens the device, runs and profiles a program with temporaries, inputs and
+// outputs, moves bytes and closes. It returns the first error and that of Close.
+func everything(f *faults, staged bool) (err, closing error) {
+	b, err := openWith("", setup{seam: f.seam(), staged: staged})
+	if err != nil {
+		return err, nil
+	}
+	s := tensor.NewStore(b)
+	defer func() { closing = errors.Join(s.Close(), b.Close()) }()
+	p := norms("p", 5, 12)
+	if err := errors.Join(s.Declare(p), s.Alloc()); err != nil {
+		return err, nil
+	}
+	if err := s.Write("g", 0, make([]byte, 4*12)); err != nil {
+		return err, nil
+	}
+	ex, err := s.Compile(p)
+	if err != nil {
+		return err, nil
+	}
+	if err := ex.Run(context.Background(), 2); err != nil {
+		return err, nil
+	}
+	if _, err := ex.Profile(context.Background()); err != nil {
+		return err, nil
+	}
+	return s.Read("w", 0, make([]byte, 4*12*12)), nil
+}
+
+// forgiven are the calls without whose success all works: they only save time.
+var forgiven = []string{"vkCreatePipelineCache", "vkGetPipelineCacheData"}
+
+// TestEveryCallFails lets the first call into the driver fail, then the second, and so on.
+// Each time the error must be one line and of a type that callers can tell, and nothing of
+// the driver may be left after Close.
+func TestEveryCallFails(t *testing.T) {
+	open(t).Close() // skips without a device
+	t.Setenv(cacheEnv, "off")
+	for name, staged := range map[string]bool{"shared memory": false, "staged": true} {
+		t.Run(name, func(t *testing.T) {
+			whole := &faults{live: map[string]int{}}
+			if err, closing := everything(whole, staged); err != nil || closing != nil || len(whole.live) != 0 {
+				t.Fatalf("without a fault: %v, %v, left %v", err, closing, whole.live)
+			}
+			seen := map[string]int{}
+			for at := 1; at <= whole.calls; at++ {
+				f := &faults{live: map[string]int{}, at: at}
+				err, closing := everything(f, staged)
+				seen[f.name]++
+				if len(f.live) != 0 {
+					t.Errorf("call %d, %s: left %v", at, f.name, f.live)
+				}
+				if err == nil {
+					err = closing
+				}
+				switch {
+				case err == nil && !slices.Contains(forgiven, f.name):
+					t.Errorf("call %d, %s: its failure goes unnoticed", at, f.name)
+				case err == nil:
+				case strings.Contains(err.Error(), "\n"):
+					t.Errorf("call %d, %s: the error has several lines: %v", at, f.name, err)
+				case losing[f.name] && !errors.Is(err, kernels.ErrDeviceLost), !losing[f.name] && !errors.Is(err, kernels.ErrOutOfMemory):
+					t.Errorf("call %d, %s: the error has the wrong type: %v", at, f.name, err)
+				case !strings.HasPrefix(err.Error(), "vulkan: ") || !strings.Contains(err.Error(), f.name):
+					t.Errorf("call %d, %s: the error does not say what failed: %v", at, f.name, err)
+				}
+			}
+			t.Logf("%d calls: %v", whole.calls, seen)
+			for _, fn := range []string{"vkCreateInstance", "vkCreateDevice", "vkCreateBuffer", "vkAllocateMemory", "vkMapMemory",
+				"vkCreateShaderModule", "vkCreateComputePipelines", "vkEndCommandBuffer", "vkQueueSubmit", "vkWaitSemaphores",
+				"vkGetQueryPoolResults", "vkDeviceWaitIdle"} {
+				if seen[fn] == 0 {
+					t.Errorf("%s was never called: the test shows little", fn)
+				}
+			}
+		})
+	}
+}
+
+// TestEveryWaitTimesOut lets one wait after the other end too early.
+func TestEveryWaitTimesOut(t *testing.T) {
+	open(t).Close()
+	t.Setenv(cacheEnv, "off")
+	whole := &faults{live: map[string]int{}}
+	if err, closing := everything(whole, true); err != nil || closing != nil {
+		t.Fatal(err, closing)
+	}
+	waits := 0
+	for i, fn := range whole.names {
+		if fn != "vkWaitSemaphores" {
+			continue
+		}
+		waits++
+		f := &faults{live: map[string]int{}, at: i + 1, result: vk.Timeout}
+		err, closing := everything(f, true)
+		if !errors.Is(err, kernels.ErrTimeout) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("call %d: got %v, want ErrTimeout in one line", i+1, err)
+		}
+		if closing != nil || len(f.live) != 0 {
+			t.Errorf("call %d: left %v, %v", i+1, f.live, closing)
+		}
+	}
+	if waits < 5 {
+		t.Errorf("only %d waits: the test shows little", waits)
+	}
+}
+
+// TestOpensAndCloses opens the device, runs a program and closes 200 times: neither objects
+// of the driver nor memory may grow. (lavapipe keeps half a kilobyte of each bare instance.)
+func TestOpensAndCloses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens the device 220 times")
+	}
+	soft := open(t).info.Software
+	t.Setenv(cacheEnv, "off")
+	f := &faults{live: map[string]int{}}
+	cycles := func(n int) {
+		for range n {
+			if err, closing := everything(f, false); err != nil || closing != nil || len(f.live) != 0 {
+				t.Fatalf("%v, %v, left %v", err, closing, f.live)
+			}
+			f.names = f.names[:0]
+		}
+		debug.FreeOSMemory()
+	}
+	cycles(20) // what is set up once
+	if !soft || runtime.GOOS != "linux" {
+		cycles(200) // a real device's memory is not in the resident set
+		return
+	}
+	before := resident(t)
+	cycles(200)
+	grown := resident(t) - before
+	t.Logf("grown by %d KiB", grown>>10)
+	if grown > 8<<20 {
+		t.Errorf("grown by %d bytes in 200 times", grown)
+	}
+}
