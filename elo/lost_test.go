@@ -10,6 +10,7 @@ import (
 	"graft/elo"
 	"graft/kernels"
 	"graft/kernels/kerneltest"
+	_ "graft/kernels/vulkan"
 	"graft/model"
 )
 
@@ -152,4 +153,42 @@ func TestNoRoomForAlignment(t *testing.T) {
 	}
 	must(t, elo.Pretrain(t.Context(), e, r))
 	must(t, elo.Run(t.Context(), &elo.Env{Backend: small{be, align}, Force: true}, r))
+}
+
+// TestResumeOnVulkan interrupts a run in each stage on a device that is not the
+// CPU; what comes out must equal the uninterrupted one to the bit.
+func TestResumeOnVulkan(t *testing.T) {
+	b := newBench(t)
+	b.write("line.txt", "Un texto corto, en una sola frase.")
+	e := &elo.Env{Backend: kerneltest.OpenDevice(t, "vulkan"), AllowSlow: true}
+	recipe := func(out string) elo.Recipe {
+		r := b.recipe(out)
+		r.SequenceLen, r.MicroBatchSize, r.MaxTokens, r.AlignShare = 32, 1, 640, 0.4
+		r.Eval[0].Path = b.path("line.txt")
+		return r
+	}
+	whole := &stopper{}
+	e.Report = whole
+	must(t, elo.Run(t.Context(), e, recipe("whole")))
+	out, steps := recipe("parts"), 0
+	run := func() error { return elo.Run(t.Context(), e, out) }
+	for _, after := range []int{2, 5} { // of stage one's six; one more of alignment's four
+		s := &stopper{after: after, stop: make(chan struct{})}
+		e.Report, e.Interrupt = s, s.stop
+		var in *elo.Interrupted
+		if err := run(); !errors.As(err, &in) {
+			t.Fatalf("after %d steps: got %v, want an interruption", after, err)
+		}
+		steps += s.steps
+		run = func() error { return elo.Resume(t.Context(), e, in.State) }
+	}
+	last := &stopper{}
+	e.Report, e.Interrupt = last, nil
+	must(t, run())
+	if steps += last.steps; steps != whole.steps || last.steps == 0 {
+		t.Errorf("got %d steps in parts, want %d", steps, whole.steps)
+	}
+	if d := differing(tensors(t, b.path("whole")), tensors(t, b.path("parts"))); d != nil {
+		t.Errorf("differs in %v", d)
+	}
 }

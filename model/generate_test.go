@@ -11,15 +11,12 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/kerneltest"
 )
 
 func openGenerator(t testing.TB, device, dir string, o GeneratorOptions) (*Generator, *Checkpoint) {
 	t.Helper()
-	be, err := kernels.Open(device)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { be.Close() })
+	be := kerneltest.OpenDevice(t, device)
 	ck, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -99,21 +96,23 @@ func TestGreedyStories(t *testing.T) {
 func TestGreedyTinyLlama(t *testing.T) {
 	want := readGolden(t, references+"/tinyllama-random").Greedy
 	for _, device := range devices() {
-		// Pieces of one, several and a partial one, and all at once.
-		for _, prefill := range []int{1, 3, 64} {
-			g, _ := openGenerator(t, device, goldenModels["tinyllama-random"], GeneratorOptions{Context: 39, Prefill: prefill})
-			got, reason := generate(t, g, Request{Prompt: want.Prompt})
-			if !slices.Equal(got[:32], want.IDs) {
-				t.Errorf("%s, prefill %d: got %v, want %v", device, prefill, got, want.IDs)
+		t.Run(device, func(t *testing.T) {
+			// Pieces of one, several and a partial one, and all at once.
+			for _, prefill := range []int{1, 3, 64} {
+				g, _ := openGenerator(t, device, goldenModels["tinyllama-random"], GeneratorOptions{Context: 39, Prefill: prefill})
+				got, reason := generate(t, g, Request{Prompt: want.Prompt})
+				if !slices.Equal(got[:32], want.IDs) {
+					t.Errorf("prefill %d: got %v, want %v", prefill, got, want.IDs)
+				}
+				if reason != StopContext || len(got) != 39-len(want.Prompt)+1 {
+					t.Errorf("prefill %d: stopped by %v after %d tokens, want %v after %d", prefill, reason, len(got), StopContext, 33)
+				}
+				got, reason = generate(t, g, Request{Prompt: want.Prompt, Stop: []int{-1, want.IDs[3]}})
+				if !slices.Equal(got, want.IDs[:3]) || reason != StopToken {
+					t.Errorf("prefill %d: got %v until %v, want %v", prefill, got, reason, want.IDs[:3])
+				}
 			}
-			if reason != StopContext || len(got) != 39-len(want.Prompt)+1 {
-				t.Errorf("%s, prefill %d: stopped by %v after %d tokens, want %v after %d", device, prefill, reason, len(got), StopContext, 33)
-			}
-			got, reason = generate(t, g, Request{Prompt: want.Prompt, Stop: []int{-1, want.IDs[3]}})
-			if !slices.Equal(got, want.IDs[:3]) || reason != StopToken {
-				t.Errorf("%s, prefill %d: got %v until %v, want %v", device, prefill, got, reason, want.IDs[:3])
-			}
-		}
+		})
 	}
 }
 
@@ -241,14 +240,18 @@ func TestSamplingDoesNotAllocate(t *testing.T) {
 }
 
 func TestDecodingDoesNotAllocate(t *testing.T) {
-	g, _ := openGenerator(t, "cpu", goldenModels["tinyllama-random"], GeneratorOptions{})
-	ctx, one := context.Background(), []int{1}
-	n := testing.AllocsPerRun(20, func() {
-		if _, err := g.Feed(ctx, one); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if n > 0 {
-		t.Errorf("%v allocations a token, want none", n)
+	for _, device := range []string{"cpu", "vulkan"} {
+		t.Run(device, func(t *testing.T) {
+			g, _ := openGenerator(t, device, goldenModels["tinyllama-random"], GeneratorOptions{})
+			ctx, one := context.Background(), []int{1}
+			n := testing.AllocsPerRun(20, func() {
+				if _, err := g.Feed(ctx, one); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if n > 0 {
+				t.Errorf("%v allocations a token, want none", n)
+			}
+		})
 	}
 }

@@ -12,7 +12,9 @@ import (
 
 	"graft/kernels"
 	_ "graft/kernels/cpu"
+	"graft/kernels/kerneltest"
 	_ "graft/kernels/ref"
+	_ "graft/kernels/vulkan"
 	"graft/model/safetensors"
 	"graft/tensor"
 )
@@ -92,11 +94,7 @@ func (g golden) values() tensor.Values {
 // tensors of a model, and returns them under the tensors' names.
 func gradients(t *testing.T, device string, ck *Checkpoint, g golden, ref reference, o Options, wrt []Tensor) tensor.Values {
 	t.Helper()
-	be, err := kernels.Open(device)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer be.Close()
+	be := kerneltest.OpenDevice(t, device)
 	gr := tensor.New("golden")
 	in := Inputs(gr, len(g.Batch.Tokens), len(g.Batch.Tokens[0]), true)
 	w := Params(gr, func(string) kernels.DType { return kernels.F32 })
@@ -130,8 +128,11 @@ func runOnce(t *testing.T, be kernels.Backend, g *tensor.Graph, ck *Checkpoint, 
 	}
 	p, err := g.Compile()
 	must(err)
-	p, _, err = kernels.Lower(p, be.Supports)
+	p, replaced, err := kernels.Lower(p, be.Supports)
 	must(err)
+	if len(replaced) > 0 {
+		t.Logf("%v runs by its plain definition: %s", replaced[0].Op, replaced[0].Reason)
+	}
 	s := tensor.NewStore(be)
 	defer s.Close()
 	must(s.Declare(p))
