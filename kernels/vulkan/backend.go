@@ -37,6 +37,8 @@ type Backend struct {
 	execs     map[*exec]struct{}
 	stage     *Buffer // nil where memory is unified
 
+	late []*recording // closed while the device still worked on them
+
 	product *choice // tests make every product by this variant
 }
 
@@ -161,6 +163,9 @@ func (b *Backend) Close() error {
 		idle = b.dev.WaitIdle()
 		for e := range b.execs {
 			e.Close()
+		}
+		for _, r := range b.late {
+			r.free()
 		}
 		for u := range b.buffers {
 			u.Close()

@@ -263,14 +263,12 @@ func (e *exec) Close() error {
 }
 
 func (e *exec) free() {
-	if e.rec != nil {
-		e.rec.close()
-		e.rec = nil
-	}
+	idle := e.rec == nil || e.rec.close()
 	for _, u := range []*Buffer{e.io, e.mirror} {
-		if u != nil {
+		if u != nil && idle {
 			u.Close()
 		}
 	}
+	e.rec = nil
 	e.io, e.mirror, e.host = nil, nil, make([][]byte, len(e.prog.Slots))
 }

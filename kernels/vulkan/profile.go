@@ -46,33 +46,9 @@ func divide(segs []segment, most int) (out []segment) {
 
 // profile runs and times the dispatches of one segment.
 func (e *exec) profile(s segment) (out []kernels.Timing, err error) {
-	q, err := e.b.dev.CreateQueries(max(1, 2*(s.end-s.first)))
+	ticks, err := e.ticks(s)
 	if err != nil {
-		return nil, fmt.Errorf("vulkan: profile %s: %w", e.prog.Name, typed(err))
-	}
-	rec, err := e.b.record()
-	if err != nil {
-		q.Destroy()
-		return nil, fmt.Errorf("vulkan: profile %s: %w", e.prog.Name, typed(err))
-	}
-	defer func() {
-		// Queries of work that still runs must stay.
-		if rec.close(); !rec.behind {
-			q.Destroy()
-		}
-	}()
-	err = rec.add(func(c *vk.CommandBuffer) error { return e.emit(c, s.first, s.end, q) })
-	if err == nil {
-		err = rec.run(patience(s.seconds))
-	}
-	var ticks []uint64
-	if err == nil && s.end > s.first {
-		ticks, err = q.Results()
-	}
-	if err != nil {
-		err = fmt.Errorf("vulkan: profile %s: dispatches %d to %d: %w", e.prog.Name, s.first, s.end-1, typed(err))
-		e.runErr = err
-		return nil, err
+		return nil, fmt.Errorf("vulkan: profile %s: dispatches %d to %d: %w", e.prog.Name, s.first, s.end-1, typed(err))
 	}
 	for i := range ticks[:len(ticks)/2] {
 		step := e.steps[s.first+i]
@@ -80,6 +56,28 @@ func (e *exec) profile(s segment) (out []kernels.Timing, err error) {
 		out = append(out, kernels.Timing{Instr: step.instr, Kernel: step.kernel, Seconds: float64(n) * e.b.props.TimestampPeriod * 1e-9})
 	}
 	return out, nil
+}
+
+// ticks runs one segment and returns two timestamps for each dispatch.
+func (e *exec) ticks(s segment) ([]uint64, error) {
+	if s.first == s.end {
+		return nil, nil
+	}
+	rec, err := e.b.record()
+	if err != nil {
+		return nil, err
+	}
+	defer rec.close()
+	if rec.queries, err = e.b.dev.CreateQueries(2 * (s.end - s.first)); err != nil {
+		return nil, err
+	}
+	if err := rec.add(func(c *vk.CommandBuffer) error { return e.emit(c, s.first, s.end, rec.queries) }); err != nil {
+		return nil, err
+	}
+	if err := rec.run(patience(s.seconds)); err != nil {
+		return nil, err
+	}
+	return rec.queries.Results()
 }
 
 // elapsed is the number of ticks between two timestamps, of which only the low bits count.

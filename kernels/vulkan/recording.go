@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,21 +12,22 @@ import (
 // recording is a list of command buffers, its parts, that can be run again and again. The
 // parts run one after another; each raises the semaphore by one when it is done.
 type recording struct {
-	dev    *vk.Device
-	pool   vk.CommandPool
-	sem    *vk.Semaphore
-	parts  []*vk.Submission
-	base   uint64 // of the semaphore when the current run began
-	next   uint64 // of the semaphore when all that was submitted is done
-	behind bool   // a wait ended before the work did
+	b       *Backend
+	pool    vk.CommandPool
+	sem     *vk.Semaphore
+	parts   []*vk.Submission
+	queries *vk.Queries // that the parts write, nil for none
+	base    uint64      // of the semaphore when the current run began
+	next    uint64      // of the semaphore when all that was submitted is done
+	behind  bool        // a wait ended before the work did
 }
 
 // record starts a recording without parts.
 func (b *Backend) record() (*recording, error) {
-	r := &recording{dev: b.dev}
+	r := &recording{b: b}
 	var err error
-	if r.sem, err = r.dev.CreateSemaphore(); err == nil {
-		r.pool, err = r.dev.CreateCommandPool()
+	if r.sem, err = b.dev.CreateSemaphore(); err == nil {
+		r.pool, err = b.dev.CreateCommandPool()
 	}
 	if err != nil {
 		r.close()
@@ -36,7 +38,7 @@ func (b *Backend) record() (*recording, error) {
 
 // add appends a part with the commands that fill emits.
 func (r *recording) add(fill func(*vk.CommandBuffer) error) error {
-	c, err := r.dev.BeginCommands(r.pool)
+	c, err := r.b.dev.BeginCommands(r.pool)
 	if err != nil {
 		return err
 	}
@@ -46,7 +48,7 @@ func (r *recording) add(fill func(*vk.CommandBuffer) error) error {
 	if err := c.End(); err != nil {
 		return err
 	}
-	r.parts = append(r.parts, r.dev.NewSubmission(c, r.sem))
+	r.parts = append(r.parts, r.b.dev.NewSubmission(c, r.sem))
 	return nil
 }
 
@@ -79,10 +81,10 @@ func (r *recording) submit(part int) error {
 // wait waits until all that was submitted is done.
 func (r *recording) wait(limit time.Duration) error {
 	done, err := r.sem.Wait(r.next, uint64(limit))
-	if err != nil {
+	if r.behind = !done; err != nil {
 		return err
 	}
-	if r.behind = !done; !done {
+	if !done {
 		return fmt.Errorf("%w: not done after %v", kernels.ErrTimeout, limit.Round(time.Second))
 	}
 	return nil
@@ -101,13 +103,23 @@ func (r *recording) finished() (parts int, ok bool) {
 // lastWait is how long close waits for work that outlived its run's limit.
 const lastWait = 10 * time.Second
 
-// close frees the recording. Work that still runs, and may never end, keeps what it
-// uses: that memory is lost until the device is closed.
-func (r *recording) close() {
-	if r.behind && r.wait(lastWait) != nil && r.behind {
-		return
+// close frees the recording. Work that still runs, and may never end, keeps what it uses
+// until the backend is closed; freed is then false.
+func (r *recording) close() (freed bool) {
+	if r.behind && errors.Is(r.wait(lastWait), kernels.ErrTimeout) {
+		r.b.late = append(r.b.late, r)
+		return false
 	}
-	r.dev.DestroyCommandPool(r.pool)
+	r.free()
+	return true
+}
+
+// free frees what the device does not work on any more.
+func (r *recording) free() {
+	if r.queries != nil {
+		r.queries.Destroy()
+	}
+	r.b.dev.DestroyCommandPool(r.pool)
 	if r.sem != nil {
 		r.sem.Destroy()
 	}
