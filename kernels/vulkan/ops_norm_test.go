@@ -12,7 +12,7 @@ import (
 // normShapes are rows by columns at which the kernels change: rows side by side and
 // alone, whole vectors and not, kept in registers and read again, more rows than
 // workgroups.
-var normShapes = [][2]int{{700, 8}, {33, 64}, {37, 130}, {5, 1024}, {3, 2052}, {2, 8190}, {2, 8192}, {3, 8196}, {2, 9001}, {530, 516}}
+var normShapes = [][2]int{{700, 8}, {33, 64}, {37, 130}, {5, 1024}, {3, 2052}, {2, 8190}, {2, 8192}, {3, 8196}, {2, 9001}, {530, 516}, {70, 65540}}
 
 func TestRMSNormShapes(t *testing.T) {
 	b := open(t)
