@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/kerneltest"
 )
 
 // lossRig has an instruction of n tokens and v words. What is not the first operand lies
@@ -88,7 +89,8 @@ func (r *lossRig) linear(c int, act, weight kernels.DType, beta float32) {
 	r.emit(kernels.LinearCEGrad, kernels.Attr{Scale: 0.5, SoftCap: 3, Opt: kernels.WithDW, Beta: beta}, out, h, head, r.targets(), scale)
 }
 
-// TestLinearCETokens has more tokens than are worked on at once.
+// TestLinearCETokens has more tokens than are worked on at once, and proves the barriers
+// between the pieces, which share their scratch.
 func TestLinearCETokens(t *testing.T) {
 	b := open(t)
 	for _, c := range []struct {
@@ -99,6 +101,9 @@ func TestLinearCETokens(t *testing.T) {
 			r := &lossRig{newRig(t, b), 1030, 9}
 			r.linear(5, c.typ, c.typ, c.beta)
 			r.holdToOracle(t)
+			if _, err := kerneltest.Barriers(b, &r.prog, r.data, false); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
