@@ -104,12 +104,19 @@ float logf(float x) {
 	return y;
 }
 
+// 1 / b for b from 1 to e^40, to 1.1 units: a step of Newton's on what the device gives.
+// It is cheaper than divf and loses little where fma is two roundings.
+float reciprocal(float b) {
+	float r = 1.0 / b;
+	return fma(r, fma(-b, r, 1.0), r);
+}
+
 // 1 / (1 + e^-x). The exponential never overflows, so that far below zero the result
 // keeps its precision.
 float sigmoidf(float x) {
 	if (isNaN(x)) return x;
-	float e = expf(-abs(x));
-	return divf(x < 0.0 ? e : 1.0, 1.0 + e);
+	float e = expf(-abs(x)), r = reciprocal(1.0 + e);
+	return x < 0.0 ? e * r : r;
 }
 
 // Near zero 1 - 2 / (e^2x + 1) would cancel: a polynomial.
@@ -125,7 +132,7 @@ float tanhf(float x) {
 		p = p * s - 0.333333284;
 		y = a + a * s * p;
 	} else {
-		y = 1.0 - divf(2.0, expf(2.0 * min(a, 20.0)) + 1.0);
+		y = 1.0 - 2.0 * reciprocal(expf(2.0 * min(a, 20.0)) + 1.0);
 	}
 	return uintBitsToFloat(floatBitsToUint(y) | (floatBitsToUint(x) & 0x80000000u));
 }
