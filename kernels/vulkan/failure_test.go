@@ -15,10 +15,9 @@ import (
 	"graft/kernels/vulkan/vk"
 )
 
-// faults fails calls into the driver. While it is armed it counts the calls of fn; the one
-// with number at, counted from 1, and all later ones give result, before the call is made or
-// after it.
-type faults struct {
+// failing makes calls of one function of the driver fail: from the one with number at on,
+// counted from 1 since set, they give result, without being made or after it.
+type failing struct {
 	mu     sync.Mutex
 	fn     string
 	at     int
@@ -28,7 +27,7 @@ type faults struct {
 	log    []string       // and their order, of those that record or submit commands
 }
 
-func (f *faults) seam() *vk.Seam {
+func (f *failing) seam() *vk.Seam {
 	f.calls = map[string]int{}
 	return &vk.Seam{
 		Before: func(fn string) vk.Result {
@@ -58,7 +57,7 @@ func (f *faults) seam() *vk.Seam {
 	}
 }
 
-func (f *faults) set(fn string, at int, result vk.Result, after bool) {
+func (f *failing) set(fn string, at int, result vk.Result, after bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fn, f.at, f.result, f.after = fn, at, result, after
@@ -89,7 +88,7 @@ func TestRunFails(t *testing.T) {
 		{"no memory to record again", "vkBeginCommandBuffer", 1, vk.ErrOutOfHostMemory, false, true, kernels.ErrOutOfMemory, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var f faults
+			var f failing
 			b := openSetup(t, setup{seam: f.seam()})
 			b.segmentTime = time.Nanosecond
 			r := newRig(t, b)
@@ -141,7 +140,7 @@ func TestRunFails(t *testing.T) {
 
 // TestPlaceUnknown leaves the place out when the driver does not tell it.
 func TestPlaceUnknown(t *testing.T) {
-	var f faults
+	var f failing
 	b := openSetup(t, setup{seam: f.seam()})
 	r := newRig(t, b)
 	branches(r)
@@ -163,7 +162,7 @@ func TestPlaceUnknown(t *testing.T) {
 // TestLateWork closes a program whose work has not ended: what the device may still use is
 // freed with the backend, not before.
 func TestLateWork(t *testing.T) {
-	var f faults
+	var f failing
 	b := openSetup(t, setup{seam: f.seam(), staged: true})
 	r := newRig(t, b)
 	branchesIO(r)
@@ -193,7 +192,7 @@ func TestLateWork(t *testing.T) {
 
 // TestCompileFails fails each kind of call that Compile makes, one after another.
 func TestCompileFails(t *testing.T) {
-	var f faults
+	var f failing
 	b := openSetup(t, setup{seam: f.seam(), staged: true})
 	r := newRig(t, b)
 	branchesIO(r)
@@ -233,7 +232,7 @@ func TestRecordedCommands(t *testing.T) {
 		time time.Duration
 	}{{"one part", time.Hour}, {"some parts", 100 * time.Microsecond}, {"each dispatch a part", time.Nanosecond}} {
 		t.Run(c.name, func(t *testing.T) {
-			var f faults
+			var f failing
 			b := openSetup(t, setup{seam: f.seam(), staged: true})
 			b.segmentTime = c.time
 			r := newRig(t, b)
@@ -284,7 +283,7 @@ func TestRecordedCommands(t *testing.T) {
 
 // TestProfileFails leaves the program usable when timing it fails before it ran.
 func TestProfileFails(t *testing.T) {
-	var f faults
+	var f failing
 	b := openSetup(t, setup{seam: f.seam()})
 	r := newRig(t, b)
 	out := branches(r)
