@@ -21,7 +21,7 @@ func Example_perceptron() {
 	}
 	defer be.Close()
 
-	flat, err := optim.NewFlat([]optim.Param{{Name: "w1", Shape: []int{8, 2}}, {Name: "b1", Shape: []int{8}}, {Name: "w2", Shape: []int{2, 8}}}, kernels.F32)
+	flat, err := optim.NewFlat([]optim.Param{{Name: "w1", Shape: []int{8, 2}}, {Name: "b1", Shape: []int{8}}, {Name: "w2", Shape: []int{2, 8}}}, kernels.F32, 0)
 	if err != nil {
 		fmt.Println(err)
 		return

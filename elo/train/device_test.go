@@ -59,9 +59,9 @@ func firstGradients(t *testing.T, be kernels.Backend, s Setup) map[string][]floa
 	tr.micro.feed.losses(tr.losses)
 	grads := map[string][]float32{"losses": slices.Clone(tr.losses)}
 	for _, p := range tr.flat.Params() {
-		offset, _ := tr.flat.Offset(p.Name)
+		slot, offset, _ := tr.flat.Find(optim.GradSlot, p.Name)
 		data := make([]byte, 4*kernels.Slot{Shape: p.Shape}.Len())
-		if err := tr.store.Read(optim.GradSlot, 4*int64(offset), data); err != nil {
+		if err := tr.store.Read(slot, 4*int64(offset), data); err != nil {
 			t.Fatal(err)
 		}
 		grads[p.Name] = tensor.Decode(kernels.F32, data).([]float32)

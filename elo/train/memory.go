@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"graft/elo/data"
@@ -55,15 +56,9 @@ func bytes(n int64) string {
 
 // Memory returns the plan's bytes; nothing needs to be allocated for it.
 func (t *Trainer) Memory() Memory {
-	of := func(names ...string) (n int64) {
-		return t.store.BytesOf(func(name string) bool {
-			for _, x := range names {
-				if x == name {
-					return true
-				}
-			}
-			return false
-		})
+	of := func(kinds ...string) int64 {
+		slots := t.flat.Slots(kinds...)
+		return t.store.BytesOf(func(name string) bool { return slices.Contains(slots, name) })
 	}
 	all := t.store.Memory()
 	m := Memory{

@@ -69,7 +69,7 @@ func New(be kernels.Backend, s Setup) (*Trainer, error) {
 			params = append(params, optim.Param{Name: w.Name, Shape: w.Shape, Decay: w.Matrix()})
 		}
 	}
-	flat, err := optim.NewFlat(params, s.Storage)
+	flat, err := optim.NewFlat(params, s.Storage, be.Caps().MaxBuffer)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (t *Trainer) lossGraph(g *tensor.Graph, w *weights, recompute, sorted bool)
 func (t *Trainer) microGraph() (*tensor.Graph, error) {
 	g := tensor.New("micro")
 	w := &weights{t, g, map[string]*tensor.Tensor{}}
-	_, sorted := t.flat.Offset(model.EmbedName)
+	_, sorted := t.flat.Size(model.EmbedName)
 	losses, err := t.lossGraph(g, w, t.setup.Recompute, sorted)
 	if err != nil {
 		return nil, err

@@ -147,9 +147,9 @@ func all(model.Tensor) bool { return true }
 func (t *Trainer) values(tb testing.TB, name string) []float32 {
 	tb.Helper()
 	n, _ := t.flat.Size(name)
-	offset, _ := t.flat.Offset(name)
+	slot, offset, _ := t.flat.Find(optim.WeightSlot, name)
 	data := make([]byte, 4*n)
-	if err := t.store.Read(optim.WeightSlot, 4*int64(offset), data); err != nil {
+	if err := t.store.Read(slot, 4*int64(offset), data); err != nil {
 		tb.Fatal(err)
 	}
 	x := make([]float32, n)
@@ -226,7 +226,7 @@ func TestELOGolden(t *testing.T) {
 				}
 			}
 			for _, name := range []string{model.EmbedName, model.NormName} {
-				if _, ok := tr.Flat().Offset(name); ok {
+				if _, ok := tr.Flat().Size(name); ok {
 					t.Errorf("%s is frozen but has gradient and moments", name)
 				}
 			}

@@ -16,14 +16,13 @@ import (
 // counts start from zero.
 func (t *Trainer) Load(ck *model.Checkpoint, masters Masters) error {
 	for _, w := range t.setup.Config.Tensors(t.setup.Layers) {
-		offset, trained := t.flat.Offset(w.Name)
-		if !trained {
+		if _, trained := t.flat.Size(w.Name); !trained {
 			if err := ck.Load(t.store, w.Name, w.Name, 0); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := t.loadTrained(ck, masters, w, offset); err != nil {
+		if err := t.loadTrained(ck, masters, w); err != nil {
 			return err
 		}
 	}
@@ -36,13 +35,14 @@ type Masters interface {
 	ReadF32(dst []float32, name string) error
 }
 
-func (t *Trainer) loadTrained(ck *model.Checkpoint, masters Masters, w model.Tensor, offset int) error {
-	slots := []string{optim.WeightSlot}
-	if slot, _ := t.flat.Stored(); slot != optim.WeightSlot {
-		slots = append(slots, slot)
+func (t *Trainer) loadTrained(ck *model.Checkpoint, masters Masters, w model.Tensor) error {
+	kinds := []string{optim.WeightSlot}
+	if kind, _ := t.flat.Stored(); kind != optim.WeightSlot {
+		kinds = append(kinds, kind)
 	}
 	if masters == nil || !masters.Has(w.Name) {
-		for _, slot := range slots {
+		for _, kind := range kinds {
+			slot, offset, _ := t.flat.Find(kind, w.Name)
 			if err := ck.Load(t.store, w.Name, slot, offset); err != nil {
 				return err
 			}
@@ -53,7 +53,8 @@ func (t *Trainer) loadTrained(ck *model.Checkpoint, masters Masters, w model.Ten
 	if err := masters.ReadF32(x, w.Name); err != nil {
 		return err
 	}
-	for _, slot := range slots {
+	for _, kind := range kinds {
+		slot, offset, _ := t.flat.Find(kind, w.Name)
 		s, _ := t.store.Slot(slot)
 		data, err := tensor.Encode(kernels.Slot{Name: w.Name, DType: s.DType, Shape: w.Shape}, x)
 		if err != nil {
@@ -69,12 +70,12 @@ func (t *Trainer) loadTrained(ck *model.Checkpoint, masters Masters, w model.Ten
 // WriteWeight writes a trained tensor's master values to w in the given type; ok
 // is false, and nothing is written, for a frozen one.
 func (t *Trainer) WriteWeight(w io.Writer, to safetensors.DType, name string) (ok bool, err error) {
-	offset, ok := t.flat.Offset(name)
+	slot, offset, ok := t.flat.Find(optim.WeightSlot, name)
 	if !ok {
 		return false, nil
 	}
 	n, _ := t.flat.Size(name)
-	return true, model.WriteSlot(w, to, t.store, optim.WeightSlot, offset, n)
+	return true, model.WriteSlot(w, to, t.store, slot, offset, n)
 }
 
 // State lists the memory that a resumed run needs; frozen weights are not among
@@ -103,9 +104,9 @@ func (t *Trainer) Restore(st *checkpoint.State) error {
 }
 
 func (t *Trainer) stateSlots() []string {
-	slots := []string{optim.WeightSlot, optim.MomentSlot, optim.SquareSlot, optim.StateSlot}
-	if slot, _ := t.flat.Stored(); slot != optim.WeightSlot {
-		slots = append(slots, slot)
+	slots := append(t.flat.Slots(optim.WeightSlot, optim.MomentSlot, optim.SquareSlot), optim.StateSlot)
+	if kind, _ := t.flat.Stored(); kind != optim.WeightSlot {
+		slots = append(slots, t.flat.Slots(kind)...)
 	}
 	return slots
 }

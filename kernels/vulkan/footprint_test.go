@@ -41,7 +41,7 @@ func norms(name string, rows, width int) *kernels.Program {
 func training(t *testing.T, b *Backend, width, n int) *tensor.Store {
 	t.Helper()
 	flat := must(optim.NewFlat([]optim.Param{{Name: "w", Shape: []int{width, width}, Decay: true}, {Name: "g", Shape: []int{width}},
-		{Name: "rest", Shape: []int{n}}}, kernels.BF16))
+		{Name: "rest", Shape: []int{n}}}, kernels.BF16, b.Caps().MaxBuffer))
 	g := tensor.New("update")
 	flat.Update(g, optim.Defaults())
 	s := tensor.NewStore(b)

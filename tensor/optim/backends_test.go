@@ -30,7 +30,7 @@ func steps(t *testing.T, device string) []float32 {
 	flat, err := optim.NewFlat([]optim.Param{
 		{Name: "w", Shape: []int{33, 7}, Decay: true},
 		{Name: "b", Shape: []int{5}},
-	}, kernels.BF16)
+	}, kernels.BF16, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@
 // Trainable weights lie side by side in flat memory, so that one instruction
 // norms, one updates and one clears them all:
 //
-//	flat, err := optim.NewFlat(params, kernels.BF16)
+//	flat, err := optim.NewFlat(params, kernels.BF16, be.Caps().MaxBuffer)
 //	w := flat.Weight(g, "model.norm.weight")            // use in the forward pass
 //	g.GradInto(loss, []*tensor.Tensor{w}, []*tensor.Tensor{flat.Grad(g, "model.norm.weight")})
 //	flat.Update(u, hyper, lossSum, optim.Defaults())     // in the update program
