@@ -15,9 +15,9 @@ import (
 	"graft/tensor"
 )
 
-// faults is a seam that counts the objects of the driver and lets the call with the number
+// ledger is a seam that counts the objects of the driver and lets the call with the number
 // at fail. Where a call can lose the device, all such calls after it fail too.
-type faults struct {
+type ledger struct {
 	mu     sync.Mutex
 	live   map[string]int // objects by kind
 	calls  int
@@ -33,9 +33,9 @@ type faults struct {
 var losing = map[string]bool{"vkQueueSubmit": true, "vkWaitSemaphores": true, "vkDeviceWaitIdle": true,
 	"vkGetQueryPoolResults": true, "vkGetSemaphoreCounterValue": true}
 
-func (f *faults) seam() *vk.Seam { return &vk.Seam{Before: f.before, After: f.after} }
+func (f *ledger) seam() *vk.Seam { return &vk.Seam{Before: f.before, After: f.after} }
 
-func (f *faults) before(fn string) vk.Result {
+func (f *ledger) before(fn string) vk.Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls++
@@ -54,7 +54,7 @@ func (f *faults) before(fn string) vk.Result {
 	return f.failure(fn)
 }
 
-func (f *faults) failure(fn string) vk.Result {
+func (f *ledger) failure(fn string) vk.Result {
 	switch {
 	case f.result != vk.Success:
 		return f.result
@@ -64,7 +64,7 @@ func (f *faults) failure(fn string) vk.Result {
 	return vk.ErrOutOfDevMemory
 }
 
-func (f *faults) after(fn string, r vk.Result) vk.Result {
+func (f *ledger) after(fn string, r vk.Result) vk.Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ran {
@@ -85,7 +85,7 @@ func (f *faults) after(fn string, r vk.Result) vk.Result {
 
 // everything opens the device, runs and profiles a program with temporaries, inputs and
 // outputs, moves bytes and closes. It returns the first error and that of Close.
-func everything(f *faults, staged bool) (err, closing error) {
+func everything(f *ledger, staged bool) (err, closing error) {
 	b, err := openWith("", setup{seam: f.seam(), staged: staged})
 	if err != nil {
 		return err, nil
@@ -123,13 +123,13 @@ func TestEveryCallFails(t *testing.T) {
 	t.Setenv(cacheEnv, "off")
 	for name, staged := range map[string]bool{"shared memory": false, "staged": true} {
 		t.Run(name, func(t *testing.T) {
-			whole := &faults{live: map[string]int{}}
+			whole := &ledger{live: map[string]int{}}
 			if err, closing := everything(whole, staged); err != nil || closing != nil || len(whole.live) != 0 {
 				t.Fatalf("without a fault: %v, %v, left %v", err, closing, whole.live)
 			}
 			seen := map[string]int{}
 			for at := 1; at <= whole.calls; at++ {
-				f := &faults{live: map[string]int{}, at: at}
+				f := &ledger{live: map[string]int{}, at: at}
 				err, closing := everything(f, staged)
 				seen[f.name]++
 				if len(f.live) != 0 {
@@ -166,7 +166,7 @@ func TestEveryCallFails(t *testing.T) {
 func TestEveryWaitTimesOut(t *testing.T) {
 	open(t).Close()
 	t.Setenv(cacheEnv, "off")
-	whole := &faults{live: map[string]int{}}
+	whole := &ledger{live: map[string]int{}}
 	if err, closing := everything(whole, true); err != nil || closing != nil {
 		t.Fatal(err, closing)
 	}
@@ -176,7 +176,7 @@ func TestEveryWaitTimesOut(t *testing.T) {
 			continue
 		}
 		waits++
-		f := &faults{live: map[string]int{}, at: i + 1, result: vk.Timeout}
+		f := &ledger{live: map[string]int{}, at: i + 1, result: vk.Timeout}
 		err, closing := everything(f, true)
 		if !errors.Is(err, kernels.ErrTimeout) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("call %d: got %v, want ErrTimeout in one line", i+1, err)
@@ -198,7 +198,7 @@ func TestOpensAndCloses(t *testing.T) {
 	}
 	soft := open(t).info.Software
 	t.Setenv(cacheEnv, "off")
-	f := &faults{live: map[string]int{}}
+	f := &ledger{live: map[string]int{}}
 	cycles := func(n int) {
 		for range n {
 			if err, closing := everything(f, false); err != nil || closing != nil || len(f.live) != 0 {
