@@ -30,6 +30,21 @@ ivec3 batchOf(int z) { return ivec3(z / (p.n1 * p.n2), z / p.n2 % p.n1, z % p.n2
 
 int at(ivec3 batch, int s[3]) { return batch.x * s[0] + batch.y * s[1] + batch.z * s[2]; }
 
+// What a workgroup's index on z stands for: a batch, and a part of K. The parts of a K
+// that is cut have matrices one after another.
+struct Part {
+	int a, b, residual, c; // the first elements
+	int k0, kEnd;
+};
+
+Part partOf(int z) {
+	int parts = max(1, (p.K - 1) / p.part + 1), batches = int(gl_NumWorkGroups.z) / parts;
+	int part = z / batches, k0 = part * p.part;
+	ivec3 batch = batchOf(z % batches);
+	return Part(at(batch, p.sa), at(batch, p.sb), at(batch, p.sr), at(batch, p.sc) + part * batches * p.M * p.N,
+	            k0, k0 + min(p.part, p.K - k0));
+}
+
 // Stores c[m][n] of a batch, whose residual and c begin at r0 and c0, from its sum.
 void finish(int r0, int c0, int m, int n, float sum) {
 	bool inside = m < p.M && n < p.N;
@@ -44,7 +59,7 @@ void finish(int r0, int c0, int m, int n, float sum) {
 // As finish, for four columns from n on.
 void finish4(int r0, int c0, int m, int n, vec4 sum) {
 	if (C_WIDE == 0) {
-		for (int j = 0; j < 4; j++) finish(r0, c0, m, n + j, sum[j]);
+		[[dont_unroll]] for (int j = 0; j < 4; j++) finish(r0, c0, m, n + j, sum[j]);
 		return;
 	}
 	bool inside = m < p.M && n < p.N;

@@ -41,18 +41,18 @@ ivec2 chunkAt(int i, int tile, int chunk, bool alongK) {
 	return ivec2(i % (tile / chunk) * chunk, i / (tile / chunk));
 }
 
-// Loads tiles that begin at row m of op(a), column n of op(b), and k; zero from kEnd on.
-void fetch(int aStart, int bStart, int m, int n, int k, int kEnd) {
+// Loads tiles that begin at row m of op(a), column n of op(b), and k; zero behind the part.
+void fetch(Part part, int m, int n, int k) {
 	int lid = int(gl_LocalInvocationID.x);
 	[[unroll]] for (int i = 0; i < A_LOADS; i++) {
 		ivec2 c = chunkAt(lid + i * SIZE, BM, A_CHUNK, TRANS_A == 0) + ivec2(m, k);
-		a[i] = TRANS_A == 0 ? loadChunk(p.a, A_TYPE, A_WIDE, aStart, p.lda, c.x, p.M, c.y, kEnd)
-		                    : loadChunk(p.a, A_TYPE, A_WIDE, aStart, p.lda, c.y, kEnd, c.x, p.M);
+		a[i] = TRANS_A == 0 ? loadChunk(p.a, A_TYPE, A_WIDE, part.a, p.lda, c.x, p.M, c.y, part.kEnd)
+		                    : loadChunk(p.a, A_TYPE, A_WIDE, part.a, p.lda, c.y, part.kEnd, c.x, p.M);
 	}
 	[[unroll]] for (int i = 0; i < B_LOADS; i++) {
 		ivec2 c = chunkAt(lid + i * SIZE, BN, B_CHUNK, TRANS_B != 0) + ivec2(n, k);
-		b[i] = TRANS_B != 0 ? loadChunk(p.b, B_TYPE, B_WIDE, bStart, p.ldb, c.x, p.N, c.y, kEnd)
-		                    : loadChunk(p.b, B_TYPE, B_WIDE, bStart, p.ldb, c.y, kEnd, c.x, p.N);
+		b[i] = TRANS_B != 0 ? loadChunk(p.b, B_TYPE, B_WIDE, part.b, p.ldb, c.x, p.N, c.y, part.kEnd)
+		                    : loadChunk(p.b, B_TYPE, B_WIDE, part.b, p.ldb, c.y, part.kEnd, c.x, p.N);
 	}
 }
 
@@ -106,26 +106,22 @@ void main() {
 	int lid = int(gl_LocalInvocationID.x), tx = lid % TX, ty = lid / TX;
 	ivec2 tile = tileOf();
 	int m = tile.x * BM, n = tile.y * BN;
-	int parts = max(1, (p.K - 1) / p.part + 1), batches = int(gl_NumWorkGroups.z) / parts;
-	int z = int(gl_WorkGroupID.z), part = z / batches;
-	ivec3 batch = batchOf(z % batches);
-	int aStart = at(batch, p.sa), bStart = at(batch, p.sb);
-	int k0 = part * p.part, kEnd = k0 + min(p.part, p.K - k0);
+	Part part = partOf(int(gl_WorkGroupID.z));
 
 	[[unroll]] for (int i = 0; i < TM * TN / 4; i++) sums[i] = vec4(0);
 	int first = 0;
-	fetch(aStart, bStart, m, n, k0, kEnd);
-	for (int k = k0; k < kEnd; k += BK) {
-		if (BUFFERS == 1) barrier(); // all have read the tiles before
-		share(first);
-		barrier();
-		if (k + BK < kEnd) fetch(aStart, bStart, m, n, k + BK, kEnd); // on their way during the product
-		multiply(first, tx, ty);
-		first = (BUFFERS - 1) * BK - first;
+	for (int k = part.k0; k < part.kEnd + BK; k += BK) {
+		if (k < part.kEnd) fetch(part, m, n, k); // on its way during the product of the tiles before
+		if (k > part.k0) multiply(first, tx, ty);
+		if (k < part.kEnd) {
+			first = (BUFFERS - 1) * BK - first;
+			if (BUFFERS == 1) barrier(); // all have read the tiles before
+			share(first);
+			barrier();
+		}
 	}
 
-	int r = at(batch, p.sr), c = at(batch, p.sc) + part * batches * p.M * p.N;
 	[[unroll]] for (int i = 0; i < TM; i++)
 		[[unroll]] for (int j = 0; j < TN / 4; j++)
-			finish4(r, c, m + (i / 4 * TY + ty) * 4 + i % 4, n + (j * TX + tx) * 4, sums[i * TN / 4 + j]);
+			finish4(part.residual, part.c, m + (i / 4 * TY + ty) * 4 + i % 4, n + (j * TX + tx) * 4, sums[i * TN / 4 + j]);
 }

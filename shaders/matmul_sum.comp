@@ -5,6 +5,7 @@
 // Deterministic: parts are added in rising order of k.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #include "vec4.glsl"
 #include "gemm.glsl"

@@ -120,7 +120,7 @@ const (
 
 // cut launches p, in parts where a launch could not count it.
 func (x *expansion) cut(p product) {
-	c := x.target.choose(p.count(), p.size(axisM), p.size(axisN), p.size(axisK))
+	c := x.target.choose(&p)
 	i, size := p.excess(c)
 	switch {
 	case i < 0:

@@ -53,7 +53,11 @@ func (x *expansion) tiles(p product, c choice, part, parts int) {
 	spec[specSize] = uint32(c.size)
 	reads, writes := p.spans()
 	writes[0].Hi += int64(parts-1) * p.bytes()
-	x.add(launch{kernel: "matmul", spec: spec, addrs: p.addrs(), words: p.words(part),
+	kernel := "matmul"
+	if c.name == "rows" {
+		kernel = "matvec"
+	}
+	x.add(launch{kernel: kernel, spec: spec, addrs: p.addrs(), words: p.words(part),
 		groups: [3]uint32{uint32(ceilDiv(p.size(axisN), c.bn)), uint32(ceilDiv(p.size(axisM), c.bm)), uint32(p.count() * parts)},
 		reads:  reads, writes: writes})
 }
@@ -171,6 +175,11 @@ func (p *product) innermost(op int) int {
 		return axisK
 	}
 	return axisN
+}
+
+// neighboursAlongK tells whether both a and b have the elements of a sum side by side.
+func (p *product) neighboursAlongK() bool {
+	return p.innermost(opA) == axisK && p.innermost(opB) == axisK
 }
 
 func (p *product) addrs() []place {

@@ -36,6 +36,15 @@ func (t tile) buffers(d target) int {
 	return min(2, min(d.sharedMemory, mostShared)/t.shared(1))
 }
 
+// rowsTile is the variant for few rows: workgroups make bn columns of c, tn a group of
+// lanes, with b's rows along K. Its bm is the number of rows.
+func rowsTile(m int) tile {
+	return tile{name: "rows", size: 128, bm: m, bn: 16, bk: 256, tm: m, tn: 4}
+}
+
+// mostRows is how many rows that variant can make: more are better off in tiles.
+const mostRows = 8
+
 // choice is how a product is made.
 type choice struct {
 	tile
@@ -46,9 +55,15 @@ type choice struct {
 // choose picks the kernel for a product: a function of shape and device alone, so that
 // equal programs give equal bits. It is the largest tile of which there are enough to keep
 // half the device busy; K is cut where that needs fewer than half of it and K is long.
-func (d target) choose(batches, m, n, k int) choice {
+func (d target) choose(p *product) choice {
+	batches, m, n, k := p.count(), p.size(axisM), p.size(axisN), p.size(axisK)
 	if d.product != nil {
 		return *d.product
+	}
+	if m <= mostRows && p.neighboursAlongK() {
+		c := choice{rowsTile(m), 1, 1}
+		c.parts = d.partsFor(batches*ceilDiv(n, c.bn), k)
+		return c
 	}
 	c := choice{matmulTiles[len(matmulTiles)-1], 1, 1}
 	for _, t := range matmulTiles {
@@ -58,14 +73,20 @@ func (d target) choose(batches, m, n, k int) choice {
 		}
 		c = choice{t, buffers, 1}
 		tiles := batches * ceilDiv(m, t.bm) * ceilDiv(n, t.bn)
-		if 2*tiles < d.units {
-			c.parts = max(1, min(d.units/tiles, k/leastPart, mostParts))
-		}
+		c.parts = d.partsFor(tiles, k)
 		if 2*tiles*c.parts >= d.units {
 			break
 		}
 	}
 	return c
+}
+
+// partsFor cuts K when workgroups are so few that half the device would idle.
+func (d target) partsFor(groups, k int) int {
+	if 2*groups >= d.units {
+		return 1
+	}
+	return max(1, min(d.units/groups, k/leastPart, mostParts))
 }
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }

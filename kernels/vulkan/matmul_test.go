@@ -247,6 +247,19 @@ func TestMatMulVariants(t *testing.T) {
 			})
 		}
 	}
+	for i, m := range []int{1, 3, 8} {
+		for _, wide := range []bool{true, false} {
+			v := choice{rowsTile(m), 1, 1 + i}
+			w := window{t: types[(i+2)%len(types)], m: m, n: 40, k: 1208, transB: true, pad: 8}
+			if !wide {
+				w.n, w.k, w.pad = 37, 1201, 3
+			}
+			t.Run(fmt.Sprintf("%d rows/%v%v%v/%v", m, w.t[0], w.t[1], w.t[2], wide), func(t *testing.T) {
+				b.product = &v
+				testWindow(t, b, w)
+			})
+		}
+	}
 	b.product = nil
 }
 
@@ -327,10 +340,18 @@ func TestMatMulChoice(t *testing.T) {
 		{"many small matrices", discrete, 512, 64, 64, 64, matmulVariant("medium", 2, 1)},
 		{"a few rows", discrete, 1, 24, 4096, 4096, matmulVariant("small", 2, 1)},
 		{"one tile", discrete, 1, 16, 16, 64, matmulVariant("small", 2, 1)},
+		{"one row", discrete, 1, 1, 4096, 4096, choice{rowsTile(1), 1, 1}},
+		{"one row of few columns", discrete, 1, 1, 128, 4096, choice{rowsTile(1), 1, 8}},
+		{"eight rows", discrete, 1, 8, 128256, 4096, choice{rowsTile(8), 1, 1}},
+		{"nine rows", discrete, 1, 9, 4096, 4096, matmulVariant("small", 2, 1)},
 		{"the least device", least, 1, 4096, 4096, 4096, matmulVariant("medium", 1, 1)},
 		{"no device", target{}, 1, 4096, 4096, 4096, matmulVariant("small", 1, 1)},
 	} {
-		if got := c.device.choose(c.batches, c.m, c.n, c.k); got != c.want {
+		g := gemm{batch: []int{c.batches}, m: c.m, n: c.n, k: c.k, transB: true}
+		for _, o := range []*operand{&g.a, &g.b, &g.c} {
+			o.batch = []int{0}
+		}
+		if got := c.device.choose(&product{gemm: g, axes: g.axes()}); got != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -339,6 +360,11 @@ func TestMatMulChoice(t *testing.T) {
 // TestMatMulLimits holds the variants to what every device allows, and to tiles that an
 // invocation's loads divide without rest.
 func TestMatMulLimits(t *testing.T) {
+	for m := 1; m <= mostRows; m++ {
+		if v := rowsTile(m); v.size > 128 || 4*v.size*v.tn*v.bm > 16<<10 || v.size*v.tn%v.bn != 0 || v.bk != 8*v.size*v.tn/v.bn {
+			t.Errorf("%d rows: %+v does not fit every device, or its lanes its step", m, v)
+		}
+	}
 	for i, v := range matmulTiles {
 		if v.size*v.tm*v.tn != v.bm*v.bn || v.tm%4 != 0 || v.tn%4 != 0 || v.bk%16 != 0 {
 			t.Errorf("%s: %d invocations with %dx%d elements don't make %dx%d", v.name, v.size, v.tm, v.tn, v.bm, v.bn)
