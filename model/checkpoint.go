@@ -23,8 +23,12 @@ type Checkpoint struct {
 	// EOS are the tokens that end a text: those of generation_config.json if it
 	// names some, else those of config.json.
 	EOS []int
+	// LeftOut counts the tensors of a multimodal checkpoint that are not of its
+	// text model, by the part they belong to.
+	LeftOut map[string]int
 
-	set *safetensors.Set
+	set    *safetensors.Set
+	stored map[string]string // what tensors are called in the files, where that differs
 }
 
 // Open opens a Hugging Face model directory and holds its tensors against its
@@ -40,6 +44,7 @@ func Open(dir string) (*Checkpoint, error) {
 		return nil, err
 	}
 	ck := &Checkpoint{Dir: dir, Config: c, EOS: c.EOS, set: set}
+	ck.rename()
 	if err = ck.check(); err == nil {
 		err = ck.readGeneration()
 	}
@@ -53,16 +58,58 @@ func Open(dir string) (*Checkpoint, error) {
 func (ck *Checkpoint) Close() error { return ck.set.Close() }
 
 // Info says in what type and shape a tensor is stored.
-func (ck *Checkpoint) Info(name string) (safetensors.Info, bool) { return ck.set.Info(name) }
+func (ck *Checkpoint) Info(name string) (safetensors.Info, bool) { return ck.set.Info(ck.name(name)) }
 
 // Bytes returns a tensor as stored. It may be the file itself, mapped: it must
 // not be written to.
-func (ck *Checkpoint) Bytes(name string) ([]byte, error) { return ck.set.Bytes(name) }
+func (ck *Checkpoint) Bytes(name string) ([]byte, error) { return ck.set.Bytes(ck.name(name)) }
+
+// name is what a tensor is called in the files.
+func (ck *Checkpoint) name(name string) string {
+	if s, ok := ck.stored[name]; ok {
+		return s
+	}
+	return name
+}
+
+// rename finds the text model's tensors in a wrapper's checkpoint.
+func (ck *Checkpoint) rename() {
+	w := ck.Config.wrapper
+	if w == nil {
+		return
+	}
+	ck.stored = map[string]string{}
+	for _, t := range append(ck.Config.Tensors(nil), Tensor{Name: HeadName}) {
+		for _, s := range w.stored(t.Name) {
+			if _, ok := ck.set.Info(s); ok {
+				ck.stored[t.Name] = s
+				break
+			}
+		}
+	}
+}
+
+// leaveOut counts a tensor that is not of the text model, if it is such.
+func (ck *Checkpoint) leaveOut(name string) bool {
+	w := ck.Config.wrapper
+	if w == nil {
+		return false
+	}
+	i := slices.IndexFunc(w.rest, func(p string) bool { return strings.HasPrefix(name, p) })
+	if i < 0 {
+		return false
+	}
+	if ck.LeftOut == nil {
+		ck.LeftOut = map[string]int{}
+	}
+	ck.LeftOut[strings.TrimSuffix(strings.TrimPrefix(w.rest[i], "model."), ".")]++
+	return true
+}
 
 // DType is the type that keeps a weight as it is stored: BF16 and F16 stay, F32
 // and F64 are F32.
 func (ck *Checkpoint) DType(name string) kernels.DType {
-	info, _ := ck.set.Info(name)
+	info, _ := ck.Info(name)
 	switch info.DType {
 	case safetensors.BF16:
 		return kernels.BF16
@@ -75,8 +122,8 @@ func (ck *Checkpoint) DType(name string) kernels.DType {
 func (ck *Checkpoint) check() error {
 	want := map[string]bool{}
 	for _, t := range ck.Config.Tensors(nil) {
-		want[t.Name] = true
-		info, ok := ck.set.Info(t.Name)
+		want[ck.name(t.Name)] = true
+		info, ok := ck.Info(t.Name)
 		if !ok {
 			return at(ck.Dir, fmt.Errorf("tensor %s is missing; %s wants it with shape %v", quote(t.Name), configName, t.Shape))
 		}
@@ -93,7 +140,10 @@ func (ck *Checkpoint) check() error {
 		if want[name] || strings.HasSuffix(name, "rotary_emb.inv_freq") { // a buffer that old versions of Transformers stored
 			continue
 		}
-		if name == HeadName && ck.Config.Tied {
+		if ck.leaveOut(name) {
+			continue
+		}
+		if name == ck.name(HeadName) && ck.Config.Tied {
 			if err := ck.checkTied(); err != nil {
 				return err
 			}
@@ -106,16 +156,16 @@ func (ck *Checkpoint) check() error {
 
 // wrong is an error about a tensor; it names the file that holds it.
 func (ck *Checkpoint) wrong(name, format string, args ...any) error {
-	return at(ck.set.PathOf(name), fmt.Errorf("tensor %s %s", quote(name), fmt.Sprintf(format, args...)))
+	return at(ck.set.PathOf(ck.name(name)), fmt.Errorf("tensor %s %s", quote(name), fmt.Sprintf(format, args...)))
 }
 
 // checkTied accepts a head that is stored though it is tied, if it is the same.
 func (ck *Checkpoint) checkTied() error {
-	head, err := ck.set.Bytes(HeadName)
+	head, err := ck.Bytes(HeadName)
 	if err != nil {
 		return err
 	}
-	embed, err := ck.set.Bytes(EmbedName)
+	embed, err := ck.Bytes(EmbedName)
 	if err != nil {
 		return err
 	}
@@ -192,8 +242,8 @@ func (ck *Checkpoint) LoadParams(s *tensor.Store, layers []int) error {
 
 // EmbeddingNorms returns the Euclidean norm of each row of the embedding (V).
 func (ck *Checkpoint) EmbeddingNorms() ([]float32, error) {
-	info, _ := ck.set.Info(EmbedName)
-	data, err := ck.set.Bytes(EmbedName)
+	info, _ := ck.Info(EmbedName)
+	data, err := ck.Bytes(EmbedName)
 	if err != nil {
 		return nil, err
 	}

@@ -59,8 +59,9 @@ type Config struct {
 	Kinds       []LayerKind
 	BOS, EOS    []int // token ids, none when the config names none
 
-	family *family
-	raw    object // every field of the file
+	family  *family
+	wrapper *wrapper // that the text model was taken out of, nil for none
+	raw     object   // every field of the file, or of the text model's part
 }
 
 // LayerKind is what may differ between the layers of a model.
@@ -129,8 +130,14 @@ func parseConfig(doc []byte) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	w := findWrapper(o)
+	if w != nil {
+		if o, err = w.unwrap(o); err != nil {
+			return nil, err
+		}
+	}
 	r := &reader{o: o}
-	c := &Config{raw: o, ModelType: r.text("model_type", "")}
+	c := &Config{raw: o, wrapper: w, ModelType: r.text("model_type", "")}
 	if c.family, err = findFamily(c.ModelType); err != nil {
 		return nil, err
 	}
@@ -143,7 +150,7 @@ func parseConfig(doc []byte) (*Config, error) {
 			return nil, fmt.Errorf("quantization_config is %s: quantised weights are not supported", clip(raw))
 		}
 	}
-	c.readSizes(r)
+	c.family.sizes(c, r)
 	c.family.read(c, r)
 	if r.err != nil {
 		return nil, r.err
@@ -157,13 +164,14 @@ func parseConfig(doc []byte) (*Config, error) {
 	return c, c.check()
 }
 
-// readSizes reads what every family has under the same names.
-func (c *Config) readSizes(r *reader) {
+// sizes reads what every family has under the same names. Only families whose
+// configs are published without some of them have defaults.
+func (f *family) sizes(c *Config, r *reader) {
 	c.Width = r.integer("hidden_size", 0, 1, maxWidth)
 	c.FFN = r.integer("intermediate_size", 0, 1, maxFFN)
 	c.Layers = r.integer("num_hidden_layers", 0, 1, maxLayers)
-	c.Heads = r.integer("num_attention_heads", 0, 1, maxHeads)
-	c.Vocab = r.integer("vocab_size", 0, 1, maxVocab)
+	c.Heads = r.integer("num_attention_heads", f.heads, 1, maxHeads)
+	c.Vocab = r.integer("vocab_size", f.vocab, 1, maxVocab)
 	c.BOS = r.tokens("bos_token_id", c.Vocab)
 	c.EOS = r.tokens("eos_token_id", c.Vocab)
 }

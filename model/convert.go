@@ -126,11 +126,11 @@ func (ck *Checkpoint) Convert(w io.Writer, to safetensors.DType, name string) er
 // pieces passes a tensor on, converted, in pieces of so many elements. The
 // bytes may be the mapped file and are valid during the call only.
 func (ck *Checkpoint) pieces(name string, to safetensors.DType, piece int, use func([]byte) error) error {
-	info, ok := ck.set.Info(name)
+	info, ok := ck.Info(name)
 	if !ok {
 		return at(ck.Dir, fmt.Errorf("tensor %s is missing", quote(name)))
 	}
-	src, err := ck.set.Bytes(name)
+	src, err := ck.Bytes(name)
 	if err != nil {
 		return err
 	}
@@ -153,4 +153,6 @@ func (ck *Checkpoint) pieces(name string, to safetensors.DType, piece int, use f
 }
 
 // ReadF32 reads a tensor into dst, which has its number of elements.
-func (ck *Checkpoint) ReadF32(dst []float32, name string) error { return ck.set.ReadF32(dst, name) }
+func (ck *Checkpoint) ReadF32(dst []float32, name string) error {
+	return ck.set.ReadF32(dst, ck.name(name))
+}

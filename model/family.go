@@ -16,6 +16,7 @@ type family struct {
 	read         func(c *Config, r *reader)
 	tensors      func(c *Config, layer int) []Tensor // of one layer, in canonical order
 	block        func(b *builder, layer int, x *tensor.Tensor) *tensor.Tensor
+	heads, vocab int // defaults where configs may leave them out, else 0
 }
 
 // families is the registry. A new family is a file and a line here.
@@ -30,17 +31,25 @@ func Families() []string {
 	return names
 }
 
+// readable is Families and the wrappers whose text model can be read, for messages.
+func readable() string {
+	names := Families()
+	for _, w := range wrappers() {
+		names = append(names, w.modelType)
+	}
+	return strings.Join(names, ", ")
+}
+
 func findFamily(modelType string) (*family, error) {
 	for _, f := range families() {
 		if f.modelType == modelType {
 			return f, nil
 		}
 	}
-	have := strings.Join(Families(), ", ")
 	if modelType == "" {
-		return nil, fmt.Errorf("model_type is missing (have %s)", have)
+		return nil, fmt.Errorf("model_type is missing (have %s)", readable())
 	}
-	return nil, fmt.Errorf("model_type %s is not supported (have %s)", quote(modelType), have)
+	return nil, fmt.Errorf("model_type %s is not supported (have %s)", quote(modelType), readable())
 }
 
 func jsonList(s []string) []byte {

@@ -32,6 +32,8 @@ var gemma3 = family{
 	architecture: "Gemma3ForCausalLM",
 	tensors:      gemmaTensors,
 	block:        gemmaBlock,
+	heads:        8,
+	vocab:        262208,
 	read: func(c *Config, r *reader) {
 		c.readGemma(r, 131072)
 		c.QKNorm = true

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ type infoOptions struct {
 type info struct {
 	Model       string         `json:"model"`
 	Type        string         `json:"model_type"`
+	LeftOut     map[string]int `json:"left_out,omitempty"` // tensors that are not of the text model, by part
 	Config      configInfo     `json:"config"`
 	Params      paramsInfo     `json:"parameters"`
 	Layers      []layerInfo    `json:"layers"`
@@ -147,7 +149,7 @@ func runInfo(a *app, o infoOptions) (err error) {
 
 func describe(ck *model.Checkpoint) (info, error) {
 	c := ck.Config
-	in := info{Model: ck.Dir, Type: c.ModelType, Config: configInfo{
+	in := info{Model: ck.Dir, Type: c.ModelType, LeftOut: ck.LeftOut, Config: configInfo{
 		Width: c.Width, FFN: c.FFN, Layers: c.Layers, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
 		Vocab: c.Vocab, MaxPositions: c.MaxPositions, Tied: c.Tied, Eps: c.NormEps, BOS: c.BOS, EOS: ck.EOS}}
 	for i, k := range c.Kinds {
@@ -232,6 +234,9 @@ func (in *info) print(a *app) error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	line("model", "%s (%s)", filepath.Clean(in.Model), in.Type)
+	for _, part := range slices.Sorted(maps.Keys(in.LeftOut)) {
+		line("left out", "%s, %d tensors: only the text model is used", part, in.LeftOut[part])
+	}
 	line("layers", "%d, width %d, feed-forward %d", c.Layers, c.Width, c.FFN)
 	line("attention", "%d heads of %d over %d kv heads%s", c.Heads, c.HeadDim, c.KVHeads, map[bool]string{true: fmt.Sprintf(", window %d in %d of %d layers", c.Window, c.Windowed, c.Layers)}[c.Window > 0])
 	line("vocabulary", "%d rows, head %s", c.Vocab, map[bool]string{true: "tied to the embedding", false: "of its own"}[c.Tied])
