@@ -2,6 +2,7 @@ package elo
 
 import (
 	"errors"
+	"fmt"
 
 	"graft/elo/train"
 	"graft/kernels"
@@ -23,18 +24,9 @@ type Estimate struct {
 // inplace, align and full, in this order. Nothing large is allocated and no
 // weights are read. Only the recipe's layers, shapes, types and optimizer matter.
 func Estimates(be kernels.Backend, ck *model.Checkpoint, r Recipe) ([]Estimate, error) {
-	layers, err := model.ParseLayers(r.Layers, ck.Config.Layers)
-	if err != nil {
-		return nil, err
-	}
-	jobs := []*job{
-		{name: StagePretrain, ck: ck, layers: layers, train: layerOf(layers), how: r.Pretrain},
-		{name: StageInPlace, ck: ck, train: layerOf(layers), how: r.Pretrain},
-		{name: StageAlign, ck: ck, train: everything, how: r.Align},
-	}
 	var list []Estimate
-	for _, j := range jobs {
-		e, err := r.estimate(be, j)
+	for _, stage := range []string{StagePretrain, StageInPlace, StageAlign} {
+		e, err := r.estimate(be, ck, stage)
 		if err != nil {
 			return nil, err
 		}
@@ -45,17 +37,39 @@ func Estimates(be kernels.Backend, ck *model.Checkpoint, r Recipe) ([]Estimate, 
 	return append(list, full), nil
 }
 
-func (r *Recipe) estimate(be kernels.Backend, j *job) (e Estimate, err error) {
-	setup, err := r.setup(j, SequenceLen(r.SequenceLen, j.ck.Config), true)
+// NewTrainer plans the trainer of a stage as a run of the recipe on this base
+// would. allowSlow accepts operations that the backend lacks.
+func NewTrainer(be kernels.Backend, ck *model.Checkpoint, r Recipe, stage string, allowSlow bool) (*train.Trainer, error) {
+	layers, err := model.ParseLayers(r.Layers, ck.Config.Layers)
 	if err != nil {
-		return e, err
+		return nil, err
 	}
-	t, err := train.New(be, setup)
+	j := &job{name: stage, ck: ck, train: everything, how: r.Pretrain}
+	switch stage {
+	case StagePretrain:
+		j.layers, j.train = layers, layerOf(layers)
+	case StageInPlace:
+		j.train = layerOf(layers)
+	case StageAlign:
+		j.how = r.Align
+	case StageFull:
+	default:
+		return nil, fmt.Errorf("elo: unknown stage %q", stage)
+	}
+	setup, err := r.setup(j, SequenceLen(r.SequenceLen, ck.Config), allowSlow)
+	if err != nil {
+		return nil, err
+	}
+	return train.New(be, setup)
+}
+
+func (r *Recipe) estimate(be kernels.Backend, ck *model.Checkpoint, stage string) (e Estimate, err error) {
+	t, err := NewTrainer(be, ck, *r, stage, true)
 	if err != nil {
 		return e, err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	e = Estimate{Stage: j.name, Params: j.ck.Config.Params(j.layers), Memory: t.Memory(), FLOPs: t.PerToken()}
+	e = Estimate{Stage: stage, Params: ck.Config.Params(t.Setup().Layers), Memory: t.Memory(), FLOPs: t.PerToken()}
 	for _, p := range t.Flat().Params() {
 		n := int64(1)
 		for _, d := range p.Shape {

@@ -304,7 +304,7 @@ func (p *pipeline) run(ctx context.Context) error {
 // checkAlign refuses a run whose alignment, which takes far more memory than
 // stage one, does not fit the device: now, and not when stage one is done.
 func (p *pipeline) checkAlign() error {
-	e, err := p.r.estimate(p.env.Backend, &job{name: StageAlign, ck: p.ck, train: everything, how: p.r.Align})
+	e, err := p.r.estimate(p.env.Backend, p.ck, StageAlign)
 	if err != nil {
 		return err
 	}

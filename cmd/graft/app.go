@@ -191,7 +191,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newDemo(a), newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a),
-		newEval(a), newGenerate(a), newInfo(a), newTokenize(a), newDevices(a), newVersion(a),
+		newEval(a), newGenerate(a), newInfo(a), newTokenize(a), newBench(a), newDevices(a), newVersion(a),
 	}
 }
 

@@ -208,3 +208,38 @@ func TestStepAllocates(t *testing.T) {
 	eachDevice(t, test)
 	t.Run("cpu", func(t *testing.T) { test(t, kerneltest.OpenDevice(t, "cpu:2")) })
 }
+
+// TestProfile: a profiled step is a step, to the bit, and its timings add up to
+// the work that the trainer counts.
+func TestProfile(t *testing.T) {
+	eachDevice(t, func(t *testing.T, be kernels.Backend) {
+		for _, accumulate := range []int{1, 2} {
+			s := Setup{Train: all, SeqLen: 16, MicroBatch: 2, Accumulate: accumulate, AllowSlow: true, Optim: optim.Defaults()}
+			step, profile := openTrainerOn(t, be, storiesDir, s), openTrainerOn(t, be, storiesDir, s)
+			var want, got Metrics
+			if err := step.Step(t.Context(), unequal(t, 16), 1e-3, 1, &want); err != nil {
+				t.Fatal(err)
+			}
+			times, err := profile.Profile(t.Context(), unequal(t, 16), 1e-3, 1, &got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Loss != want.Loss || got.GradNorm != want.GradNorm || got.Step != 1 {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			flops := 0.0
+			for i, x := range times {
+				if x.Launches < 1 || x.Kernels == "" || x.Seconds < 0 || x.Bytes <= 0 {
+					t.Errorf("instruction %d: %+v", i, x)
+				}
+				switch x.Op {
+				case kernels.MatMul, kernels.LinearCE, kernels.LinearCEGrad, kernels.Attention, kernels.AttentionBwd:
+					flops += x.FLOPs
+				}
+			}
+			if w := step.Cost().FLOPs(&want); math.Abs(flops-w) > 1e-6*w {
+				t.Errorf("instructions add up to %v FLOPs, want %v", flops, w)
+			}
+		}
+	})
+}

@@ -235,6 +235,13 @@ type Metrics struct {
 // the step's metrics, when the step was skipped. A cancelled ctx leaves a step
 // half done: the trainer must then be restored from a saved state.
 func (t *Trainer) Step(ctx context.Context, s Source, lr, maxNorm float64, m *Metrics) error {
+	return t.step(ctx, s, lr, maxNorm, m, replay)
+}
+
+// replay runs a program once.
+func replay(ctx context.Context, p *programs) error { return p.exec.Run(ctx, 1) }
+
+func (t *Trainer) step(ctx context.Context, s Source, lr, maxNorm float64, m *Metrics, run func(context.Context, *programs) error) error {
 	if t.batches == nil {
 		for range t.setup.Accumulate {
 			t.batches = append(t.batches, s.NewBatch(t.setup.MicroBatch))
@@ -260,7 +267,7 @@ func (t *Trainer) Step(ctx context.Context, s Source, lr, maxNorm float64, m *Me
 	for _, b := range t.batches[:n] {
 		t.micro.feed.batch(b)
 		t.micro.feed.hyper(hyper[:])
-		if err := t.micro.exec.Run(ctx, 1); err != nil {
+		if err := run(ctx, &t.micro); err != nil {
 			return err
 		}
 		t.micro.feed.losses(t.losses)
@@ -268,7 +275,7 @@ func (t *Trainer) Step(ctx context.Context, s Source, lr, maxNorm float64, m *Me
 	}
 	if t.update.exec != nil {
 		t.update.feed.hyper(hyper[:])
-		if err := t.update.exec.Run(ctx, 1); err != nil {
+		if err := run(ctx, &t.update); err != nil {
 			return err
 		}
 	}
