@@ -110,7 +110,7 @@ func (b *Backend) Caps() kernels.Caps {
 	return kernels.Caps{
 		Name:        "vulkan",
 		Device:      device,
-		Fingerprint: fmt.Sprintf("vulkan/%s/%s/%s", b.info.Name, b.info.Driver, shaders.Fingerprint()),
+		Fingerprint: fmt.Sprintf("vulkan/%s/%s/%s/%s", b.info.Name, b.info.Driver, shaders.Fingerprint(), b.target().fingerprint()),
 		Align:       b.align,
 		Memory:      b.available(),
 		MaxBuffer:   b.maxBuffer,

@@ -18,6 +18,9 @@ var matmulTiles = [...]tile{
 	{name: "small", size: 64, bm: 32, bn: 32, bk: 16, tm: 4, tn: 4},
 }
 
+// matmulRevision counts changes of how the table is used: it is part of the fingerprint.
+const matmulRevision = 1
+
 const (
 	mostShared = 32 << 10 // bytes of shared memory that a kernel may take where there is more
 	leastPart  = 512      // no part of a cut K is shorter

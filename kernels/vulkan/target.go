@@ -1,6 +1,11 @@
 package vulkan
 
-import "graft/kernels/vulkan/vk"
+import (
+	"fmt"
+	"hash/fnv"
+
+	"graft/kernels/vulkan/vk"
+)
 
 // target is all that the choice of kernels may depend on beside a program: what a device
 // allows and what class it is of. Equal targets give equal plans.
@@ -18,6 +23,14 @@ func (b *Backend) target() target {
 		units:        unitsOf(b.props.Type),
 		product:      b.product,
 	}
+}
+
+// fingerprint names what the choice of kernels depends on beside shapes: another choice may
+// give other bits.
+func (t target) fingerprint() string {
+	h := fnv.New32a()
+	fmt.Fprint(h, t.sharedMemory, t.invocations, t.units, matmulRevision, matmulTiles)
+	return fmt.Sprintf("%08x", h.Sum32())
 }
 
 // unitsOf goes by the class of device, since Vulkan does not tell how many cores one has.
