@@ -69,8 +69,8 @@ func TestSize(t *testing.T) {
 		}
 		total += len(code)
 	}
-	if len(entries) > 40 || total > 512<<10 {
-		t.Errorf("%d kernels of %d bytes, want at most 40 of 512 KiB", len(entries), total)
+	if len(entries) > 40 || total > 1<<20 {
+		t.Errorf("%d kernels of %d bytes, want at most 40 of 1 MiB", len(entries), total)
 	}
 }
 

@@ -39,7 +39,8 @@ type Backend struct {
 
 	late []*recording // closed while the device still worked on them
 
-	product *choice // tests make every product by this variant
+	product   *choice        // tests make every product by this variant
+	attention *attentionTile // tests make all attention by this tile
 }
 
 var _ kernels.Backend = (*Backend)(nil)

@@ -75,6 +75,7 @@ var expanders = [kernels.NumOps]func(*expansion) error{
 	kernels.RoPE:            expandRoPE,
 	kernels.GLU:             expandGLU,
 	kernels.GLUBwd:          expandGLUBwd,
+	kernels.Attention:       expandAttention,
 	kernels.LinearCE:        expandLinearCE,
 	kernels.LinearCEGrad:    expandLinearCE,
 	kernels.Softmax:         expandSoftmax,

@@ -10,10 +10,11 @@ import (
 // target is all that the choice of kernels may depend on beside a program: what a device
 // allows and what class it is of. Equal targets give equal plans.
 type target struct {
-	sharedMemory int     // bytes that a workgroup may have
-	invocations  int     // of a workgroup
-	units        int     // workgroups that it takes to keep the device busy
-	product      *choice // nil: the table chooses
+	sharedMemory int            // bytes that a workgroup may have
+	invocations  int            // of a workgroup
+	units        int            // workgroups that it takes to keep the device busy
+	product      *choice        // nil: the table chooses
+	attention    *attentionTile // nil: the table chooses
 }
 
 func (b *Backend) target() target {
@@ -22,6 +23,7 @@ func (b *Backend) target() target {
 		invocations:  min(b.props.MaxInvocations, int(b.props.MaxGroupSize[0])),
 		units:        unitsOf(b.props.Type),
 		product:      b.product,
+		attention:    b.attention,
 	}
 }
 
