@@ -76,6 +76,7 @@ var expanders = [kernels.NumOps]func(*expansion) error{
 	kernels.GLU:             expandGLU,
 	kernels.GLUBwd:          expandGLUBwd,
 	kernels.Attention:       expandAttention,
+	kernels.AttentionBwd:    expandAttentionBwd,
 	kernels.LinearCE:        expandLinearCE,
 	kernels.LinearCEGrad:    expandLinearCE,
 	kernels.Softmax:         expandSoftmax,
