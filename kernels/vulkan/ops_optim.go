@@ -62,10 +62,17 @@ func expandAdamW(x *expansion) error {
 	a := x.in.Attr
 	pieces(grad.Len(), func(start, n int) {
 		words := append([]uint32{uint32(n)}, decays(a)...)
+		// Pieces share nothing that they write: they may run at once.
+		var writes []kernels.Span
+		for _, o := range x.in.Out {
+			writes = append(writes, x.part(o, start, start+n))
+		}
+		reads := append([]kernels.Span{x.part(grad, start, start+n), x.span(hyper), x.span(state)}, writes...)
 		x.add(launch{kernel: "adamw", spec: append(flat(n, grad, w, m, v, stored), flag(has), typ),
 			addrs: []place{x.at(grad, start), x.at(hyper, 0), x.at(state, 0), x.at(w, start),
 				x.at(m, start), x.at(v, start), x.at(stored, start)},
-			words: append(words, float(float32(a.Eps)), float(float32(a.Decay))), groups: linear(n, 1024)})
+			words: append(words, float(float32(a.Eps)), float(float32(a.Decay))), groups: linear(n, 1024),
+			reads: reads, writes: writes})
 	})
 	return nil
 }

@@ -27,7 +27,7 @@ func trainingStep(t *testing.T, b *Backend, storage kernels.DType) (*kernels.Pro
 	for _, w := range cfg.Tensors(nil) {
 		params = append(params, optim.Param{Name: w.Name, Shape: w.Shape, Decay: w.Matrix()})
 	}
-	flat := must(optim.NewFlat(params, storage))
+	flat := must(optim.NewFlat(params, storage, 0))
 	g := tensor.New("training step in " + storage.String())
 	made := map[string]*tensor.Tensor{}
 	weights := model.WeightsFunc(func(name string, _ ...int) *tensor.Tensor {
