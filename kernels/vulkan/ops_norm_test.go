@@ -100,3 +100,64 @@ func TestRMSNormBwdLaunches(t *testing.T) {
 		t.Errorf("got %s of %v on %d bytes of scratch", last.kernel, last.words, e.scratch)
 	}
 }
+
+// TestVectorAccess allows vectors only where every operand starts and every row ends at a
+// multiple of four elements. Software drivers load vectors from anywhere, so no result
+// would tell. It needs no device.
+func TestVectorAccess(t *testing.T) {
+	for columns, want := range map[int]uint32{4: 1, 5: 0, 6: 0, 8: 1} {
+		if got := rowsOf(columns).spec(columns)[2]; got != want {
+			t.Errorf("%d columns: got %d, want %d", columns, got, want)
+		}
+	}
+	const n, c = 3, 8
+	for op, attr := range map[kernels.Op]kernels.Attr{
+		kernels.RMSNorm:         {Opt: kernels.WithResidual},
+		kernels.RMSNormBwd:      {Opt: kernels.WithSum},
+		kernels.Softmax:         {Scale: 1},
+		kernels.SoftmaxBwd:      {Scale: 1},
+		kernels.CrossEntropy:    {Scale: 1},
+		kernels.CrossEntropyBwd: {Scale: 1},
+		kernels.SumSq:           {},
+		kernels.AdamW:           {Opt: kernels.WithStore},
+	} {
+		in := kernels.Instr{Op: op, Attr: attr}
+		ins, outs := kernels.InPorts(in), kernels.OutPorts(in)
+		ports := slices.Concat(ins, outs)
+		for moved := -1; moved < len(ports); moved++ { // the operand that starts elsewhere
+			r := newRig(t, nil)
+			in.In, in.Out = nil, nil
+			vector := true
+			for i, q := range ports {
+				var shape []int
+				for _, letter := range q.Dims {
+					shape = append(shape, map[rune]int{'N': n, 'B': 1, 'H': 1, 'T': n, '1': 1}[letter])
+					if shape[len(shape)-1] == 0 {
+						shape[len(shape)-1] = c
+					}
+				}
+				typ := kernels.F32
+				if q.Type == kernels.Index {
+					typ = kernels.I32
+				}
+				v := kernels.Dense(r.add(q.Name, typ, kernels.Persistent, 4*n*c).Slot, 0, shape...)
+				if i == moved {
+					v.Offset = 3
+					vector = v.Len() < c || q.Dims == "8" // statistics of a row, targets, hyper and state
+				}
+				if i < len(ins) {
+					in.In = append(in.In, v)
+				} else {
+					in.Out = append(in.Out, v)
+				}
+			}
+			x, err := expandInstr(target{}, &r.prog, 0, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := x.launches[0].spec[2]; got != flag(vector) {
+				t.Errorf("%v, operand %d not at a vector: got %d, want %d", op, moved, got, flag(vector))
+			}
+		}
+	}
+}
