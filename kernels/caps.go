@@ -4,16 +4,17 @@ import "fmt"
 
 // Caps describes a device.
 type Caps struct {
-	Name        string  // name of the backend
-	Device      string  // what the hardware or driver calls itself
-	Fingerprint string  // what can change the bits of a result: device, driver, kernels, tier
-	Align       int64   // alignment of offsets, bytes
-	Memory      int64   // bytes available; 0 is unknown
-	MaxBuffer   int64   // bytes of one piece of a buffer: no slot straddles a multiple of it; 0 is no limit
-	Guard       int64   // bytes that each piece takes behind its own
-	Fixed       int64   // bytes that the backend holds for itself while it is open
-	MatrixTypes []DType // types with fast matrix products
-	Threads     int     // CPU threads, 0 elsewhere
+	Name        string   // name of the backend
+	Device      string   // what the hardware or driver calls itself
+	Fingerprint string   // what can change the bits of a result: device, driver, kernels, tier
+	Align       int64    // alignment of offsets, bytes
+	Memory      int64    // bytes available; 0 is unknown
+	MaxBuffer   int64    // bytes of one piece of a buffer: no slot straddles a multiple of it; 0 is no limit
+	Guard       int64    // bytes that each piece takes behind its own
+	Fixed       int64    // bytes that the backend holds for itself while it is open
+	MatrixTypes []DType  // types with fast matrix products
+	Threads     int      // CPU threads, 0 elsewhere
+	Notes       []string // what else a user may want to know of the device, a line each
 }
 
 // Place gives the first offset at or after end, in a buffer, at which size

@@ -70,3 +70,13 @@ void finish4(int r0, int c0, int m, int n, vec4 sum) {
 	if (BETA != 0.0) y = fma(vec4(BETA), load4(p.c, ci, C_TYPE), y);
 	if (inside) store4(p.c, ci, C_TYPE, y);
 }
+
+// The tile of a workgroup. Eight rows of tiles are walked together, column by column, so
+// that workgroups that run at once share rows of a and columns of b in the cache.
+ivec2 tileOf() {
+	const uint WALK = 8;
+	uint nx = gl_NumWorkGroups.x, ny = gl_NumWorkGroups.y;
+	uint id = gl_WorkGroupID.y * nx + gl_WorkGroupID.x, first = id / (WALK * nx) * WALK;
+	uint high = min(WALK, ny - first), rest = id % (WALK * nx);
+	return ivec2(first + rest % high, rest / high);
+}

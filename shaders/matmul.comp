@@ -92,16 +92,6 @@ void multiply(int first, int tx, int ty) {
 	}
 }
 
-// The tile of a workgroup. Eight rows of tiles are walked together, column by column, so
-// that workgroups that run at once share rows of a and columns of b in the cache.
-ivec2 tileOf() {
-	const uint WALK = 8;
-	uint nx = gl_NumWorkGroups.x, ny = gl_NumWorkGroups.y;
-	uint id = gl_WorkGroupID.y * nx + gl_WorkGroupID.x, first = id / (WALK * nx) * WALK;
-	uint high = min(WALK, ny - first), rest = id % (WALK * nx);
-	return ivec2(first + rest % high, rest / high);
-}
-
 void main() {
 	int lid = int(gl_LocalInvocationID.x), tx = lid % TX, ty = lid / TX;
 	ivec2 tile = tileOf();

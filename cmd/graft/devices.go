@@ -23,6 +23,7 @@ type device struct {
 	Align       int64    `json:"align,omitempty"`
 	Threads     int      `json:"threads,omitempty"`
 	MatrixTypes []string `json:"matrix_types,omitempty"`
+	Notes       []string `json:"notes,omitempty"`
 	Fingerprint string   `json:"fingerprint,omitempty"`
 }
 
@@ -77,7 +78,7 @@ func probe(name string) device {
 		return device{Name: name, Reason: oneLine(err.Error())}
 	}
 	c := be.Caps()
-	d := device{Name: name, OK: true, Device: c.Device, Memory: c.Memory, MaxBuffer: c.MaxBuffer,
+	d := device{Name: name, OK: true, Notes: c.Notes, Device: c.Device, Memory: c.Memory, MaxBuffer: c.MaxBuffer,
 		Align: c.Align, Threads: c.Threads, Fingerprint: c.Fingerprint}
 	for _, t := range c.MatrixTypes {
 		d.MatrixTypes = append(d.MatrixTypes, t.String())
@@ -109,6 +110,9 @@ func (d device) String() string {
 	text := fmt.Sprintf("%s %-10s %s", mark, d.Name, strings.Join(parts, ", "))
 	if d.Fingerprint != "" {
 		text += " (" + d.Fingerprint + ")"
+	}
+	for _, n := range d.Notes {
+		text += "\n             " + n
 	}
 	return text
 }

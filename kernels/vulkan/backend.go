@@ -2,6 +2,7 @@ package vulkan
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -39,6 +40,10 @@ type Backend struct {
 
 	late []*recording // closed while the device still worked on them
 
+	units       int         // workgroups that it takes to keep the device busy
+	matrix      matrixPaths // those that have passed their test
+	matrixNotes []string    // what was found out about them
+
 	product   *choice        // tests make every product by this variant
 	attention *attentionTile // tests make all attention by this tile
 }
@@ -53,10 +58,26 @@ func Open(arg string) (*Backend, error) { return openWith(arg, setup{}) }
 // setup is what tests change of a device.
 type setup struct {
 	seam   *vk.Seam
-	staged bool // as if the CPU could not see the device's memory
+	staged bool         // as if the CPU could not see the device's memory
+	plain  bool         // without matrix cores
+	tamper func([]byte) // changes what matrix cores have computed in their test
 }
 
 func openWith(arg string, o setup) (*Backend, error) {
+	b, err := openOnce(arg, o)
+	if !errors.Is(err, errMatrixLost) {
+		return b, err
+	}
+	// What ends the device in a test would end it later: never again.
+	o.plain = true
+	lost := err
+	if b, err = openOnce(arg, o); err == nil {
+		b.matrixNotes = []string{fmt.Sprintf("matrix cores: off: %v", lost)}
+	}
+	return b, err
+}
+
+func openOnce(arg string, o setup) (*Backend, error) {
 	s, err := openSession(o.seam)
 	if err != nil {
 		return nil, fmt.Errorf("vulkan: %w", typed(err))
@@ -84,22 +105,32 @@ func (b *Backend) open(arg string, o setup) error {
 	b.hasBudget = slices.Contains(t.exts, vk.ExtMemoryBudget)
 	b.unified = t.unified() && !o.staged
 	b.tickBits = t.ticks()
-	b.dev, err = b.phys.CreateDevice(vk.DeviceInfo{
+	b.units = unitsOf(b.props.Type)
+	use := vk.DeviceInfo{
 		Family:   computeFamily(t.queues),
 		Features: vk.Features{BufferAddress: true, StorageBuffer16: true, TimelineSemaphore: true},
-	})
-	if err != nil {
+	}
+	o.plain = o.plain || os.Getenv(matrixEnv) == "off"
+	if m := t.features.Matrix; m.Subgroup && !o.plain {
+		use.Features.Matrix, use.Features.ShaderFloat16, use.Features.VulkanMemoryModel = m, true, true
+		use.Extensions = m.Extensions()
+	}
+	if b.dev, err = b.phys.CreateDevice(use); err != nil {
 		return err
 	}
 	if b.layout, err = b.dev.CreatePipelineLayout(pushBytes); err != nil {
 		return err
 	}
 	b.pipelines = openPipelines(b.dev, b.layout, newCacheFile(os.Getenv(cacheEnv), b.props))
-	if err := b.measure(); err != nil || b.unified {
+	if err := b.measure(); err != nil {
 		return err
 	}
-	b.stage, err = b.alloc(stageBytes, kernels.Host)
-	return err
+	if !b.unified {
+		if b.stage, err = b.alloc(stageBytes, kernels.Host); err != nil {
+			return err
+		}
+	}
+	return b.openMatrix(t, o)
 }
 
 // Caps describes the device.
@@ -112,6 +143,8 @@ func (b *Backend) Caps() kernels.Caps {
 		Name:        "vulkan",
 		Device:      device,
 		Fingerprint: fmt.Sprintf("vulkan/%s/%s/%s/%s", b.info.Name, b.info.Driver, shaders.Fingerprint(), b.target().fingerprint()),
+		MatrixTypes: b.matrix.types(),
+		Notes:       b.matrixNotes,
 		Align:       b.align,
 		Memory:      b.available(),
 		MaxBuffer:   b.maxBuffer,

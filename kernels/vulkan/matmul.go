@@ -49,15 +49,12 @@ func (x *expansion) launch(p product, c choice) {
 
 // tiles launches a workgroup for every tile of c and part of K.
 func (x *expansion) tiles(p product, c choice, part, parts int) {
-	spec := append(p.spec(), uint32(c.bm), uint32(c.bn), uint32(c.bk), uint32(c.tm), uint32(c.tn), uint32(c.buffers))
+	v := c.variant()
+	spec := append(p.spec(), v.spec...)
 	spec[specSize] = uint32(c.size)
 	reads, writes := p.spans()
 	writes[0].Hi += int64(parts-1) * p.bytes()
-	kernel := "matmul"
-	if c.name == "rows" {
-		kernel = "matvec"
-	}
-	x.add(launch{kernel: kernel, spec: spec, addrs: p.addrs(), words: p.words(part),
+	x.add(launch{kernel: v.kernel, spec: spec, subgroup: v.subgroup, addrs: p.addrs(), words: p.words(part),
 		groups: [3]uint32{uint32(ceilDiv(p.size(axisN), c.bn)), uint32(ceilDiv(p.size(axisM), c.bm)), uint32(p.count() * parts)},
 		reads:  reads, writes: writes})
 }

@@ -7,7 +7,8 @@ type tile struct {
 	size             int
 	bm, bn, bk       int
 	tm, tn           int
-	minRows, minCols int // of products that would not waste most of a tile
+	minRows, minCols int      // of products that would not waste most of a tile
+	cores            *variant // of matrix cores: the kernel and its constants after those of gemm.glsl
 }
 
 // matmulTiles lists the variants, the most work for each byte loaded first. The last one
@@ -68,13 +69,13 @@ func (d target) choose(p *product) choice {
 		c.parts = d.partsFor(batches*ceilDiv(n, c.bn), k)
 		return c
 	}
-	c := choice{matmulTiles[len(matmulTiles)-1], 1, 1}
-	for _, t := range matmulTiles {
-		buffers := t.buffers(d)
-		if buffers == 0 || m < t.minRows || n < t.minCols {
+	all := d.variants(p)
+	c := all[len(all)-1]
+	for _, t := range all {
+		if m < t.minRows || n < t.minCols {
 			continue
 		}
-		c = choice{t, buffers, 1}
+		c = t
 		tiles := batches * ceilDiv(m, t.bm) * ceilDiv(n, t.bn)
 		c.parts = d.partsFor(tiles, k)
 		if 2*tiles*c.parts >= d.units {
@@ -82,6 +83,39 @@ func (d target) choose(p *product) choice {
 		}
 	}
 	return c
+}
+
+// variants lists what can make a product in tiles, the largest first: matrix cores where
+// there are some for its types, else matmul.
+func (d target) variants(p *product) (all []choice) {
+	if p.a.typ == p.b.typ && min(p.size(axisM), p.size(axisN), p.size(axisK)) >= minMatrix {
+		all = d.matrix.of(p.a.typ).choices(d)
+	}
+	if len(all) > 0 {
+		return all
+	}
+	for i, t := range matmulTiles {
+		buffers := t.buffers(d)
+		if i == len(matmulTiles)-1 {
+			buffers = max(1, buffers)
+		}
+		if buffers > 0 {
+			all = append(all, choice{t, buffers, 1})
+		}
+	}
+	return all
+}
+
+// variant is the kernel of the choice with the constants after those of gemm.glsl.
+func (c *choice) variant() variant {
+	if c.cores != nil {
+		return *c.cores
+	}
+	v := variant{kernel: "matmul", spec: []uint32{uint32(c.bm), uint32(c.bn), uint32(c.bk), uint32(c.tm), uint32(c.tn), uint32(c.buffers)}}
+	if c.name == "rows" {
+		v.kernel = "matvec"
+	}
+	return v
 }
 
 // partsFor cuts K when workgroups are so few that half the device would idle.

@@ -15,15 +15,17 @@ type target struct {
 	units        int            // workgroups that it takes to keep the device busy
 	product      *choice        // nil: the table chooses
 	attention    *attentionTile // nil: the table chooses
+	matrix       matrixPaths
 }
 
 func (b *Backend) target() target {
 	return target{
 		sharedMemory: b.props.MaxSharedMemory,
 		invocations:  min(b.props.MaxInvocations, int(b.props.MaxGroupSize[0])),
-		units:        unitsOf(b.props.Type),
+		units:        b.units,
 		product:      b.product,
 		attention:    b.attention,
+		matrix:       b.matrix,
 	}
 }
 
@@ -31,8 +33,8 @@ func (b *Backend) target() target {
 // give other bits.
 func (t target) fingerprint() string {
 	h := fnv.New32a()
-	fmt.Fprint(h, t.sharedMemory, t.invocations, t.units, matmulRevision, matmulTiles)
-	return fmt.Sprintf("%08x", h.Sum32())
+	fmt.Fprint(h, t.sharedMemory, t.invocations, t.units, matmulRevision, matmulTiles, subgroupTiles, workgroupTiles)
+	return fmt.Sprintf("%08x", h.Sum32()) + t.matrix.fingerprint()
 }
 
 // unitsOf goes by the class of device, since Vulkan does not tell how many cores one has.
