@@ -114,6 +114,9 @@ const (
 	maxIndex = math.MaxInt32 - 4096
 	// maxPartial is how many sums of parts of K may lie in scratch for want of indices.
 	maxPartial = 1 << 26
+	// mostWork bounds the FLOPs of a launch, for each unit of the device: a quarter of a
+	// second where a unit makes 32 GFLOP/s. Watchdogs fire after one or two.
+	mostWork = 1 << 33
 	// cutAt is what cuts are multiples of, so that alignment and tiles survive them.
 	cutAt = 128
 )
@@ -122,6 +125,11 @@ const (
 func (x *expansion) cut(p product) {
 	c := x.target.choose(&p)
 	i, size := p.excess(c)
+	if i < 0 && p.flops() > mostWork*float64(max(1, x.target.units)) {
+		if k, half := p.halve(); p.axes[k].size > cutAt {
+			i, size = k, half
+		}
+	}
 	switch {
 	case i < 0:
 		x.launch(p, c)
@@ -191,6 +199,15 @@ func (p *product) halve() (i, size int) {
 		size = ceilDiv(size, cutAt) * cutAt
 	}
 	return i, size
+}
+
+// flops counts multiplications and additions.
+func (p *product) flops() float64 {
+	n := 2.0
+	for _, a := range p.axes {
+		n *= float64(a.size)
+	}
+	return n
 }
 
 // count is the number of matrices.

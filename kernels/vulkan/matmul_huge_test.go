@@ -27,6 +27,7 @@ func TestMatMulIndices(t *testing.T) {
 		{"gradient over many tokens", []int{big, 2048}, []int{big, 512}, []int{2048, 512}, true, false, 4},
 		{"gradient of a large weight", []int{1 << 19, 16384}, []int{1 << 19, 16384}, []int{16384, 16384}, true, false, 5},
 		{"one sum", []int{1, 5 << 30}, []int{5 << 30, 1}, []int{1, 1}, false, false, 4},
+		{"long work", []int{1 << 16, 8192}, []int{1 << 16, 8192}, []int{1 << 16, 1 << 16}, false, true, 64},
 		{"batches", []int{5, 1 << 15, 1 << 15}, []int{5, 1 << 15, 128}, []int{5, 1 << 15, 128}, false, false, 5},
 		{"small batches", []int{1 << 17, 256, 256}, []int{1 << 17, 256, 8}, []int{1 << 17, 256, 8}, false, false, 5},
 	} {
@@ -117,6 +118,9 @@ func checkIndices(t *testing.T, x *expansion, l launch, transA, transB bool) int
 		if g > maxGroups {
 			t.Errorf("a grid of %v", l.groups)
 		}
+	}
+	if work := 2 * float64(m*n*k*count); work > mostWork*float64(x.target.units) {
+		t.Errorf("a launch of %.3g FLOP", work)
 	}
 	return m * n * k * count
 }
