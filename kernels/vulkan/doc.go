@@ -27,8 +27,8 @@
 // next run in the user's cache directory, graft/vulkan. GRAFT_PIPELINE_CACHE names another
 // directory; "off" keeps nothing.
 //
-// So far it knows Fill, Copy, MatMul, RMSNorm, SumSq, Advance and AdamW; Supports
-// refuses the rest. The kernels are made to be right, not yet to be fast: see
-// docs/adr/0003-backend-interface-proved-on-vulkan.md. With the build tag novulkan the
-// package stays, and opening says that Vulkan was not built in.
+// There are kernels for every operation of the table; Supports refuses types and sizes that
+// they have no way for. Variants are chosen by shape and by the device's limits, never by a
+// timing. With the build tag novulkan the package stays, and opening says that Vulkan was
+// not built in.
 package vulkan
