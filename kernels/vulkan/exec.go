@@ -188,9 +188,6 @@ func (e *exec) dispatch(c *vk.CommandBuffer, s step) error {
 		}
 		return e.bases[id]
 	})
-	if len(e.pushBuf) > pushBytes {
-		return fmt.Errorf("kernel %s: %d bytes of push constants, at most %d", s.kernel, len(e.pushBuf), pushBytes)
-	}
 	c.Bind(p)
 	c.Push(e.b.layout, e.pushBuf)
 	c.Dispatch(s.groups[0], s.groups[1], s.groups[2])

@@ -3,7 +3,9 @@
 package vulkan
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"graft/kernels"
@@ -75,5 +77,77 @@ func TestHugePiecesAtOnce(t *testing.T) {
 		if got := plan.Barriers(&r.prog, ds, make([]int64, len(r.prog.Slots))); !slices.Equal(got, c.groups) || len(ds) < 2 {
 			t.Errorf("%s: groups start at %v of %d launches, want %v", c.name, got, len(ds), c.groups)
 		}
+	}
+}
+
+// TestHugeAxes makes one axis after another of every operation with named axes huge: there
+// are launches that a device can count, or the shape is refused with a reason, but no grid
+// or address is out of range.
+func TestHugeAxes(t *testing.T) {
+	expanded := 0
+	for op := range kernels.NumOps {
+		row := kernels.Table[op]
+		letters := map[byte]int{}
+		plain := true
+		for _, q := range slices.Concat(row.In, row.Out) {
+			plain = plain && !strings.Contains(q.Dims, ".") && q.Opt == 0
+			for _, c := range []byte(q.Dims) {
+				if c >= 'A' && c <= 'Z' {
+					letters[c] = 8
+				}
+			}
+		}
+		if !plain || expanders[op] == nil {
+			continue
+		}
+		for c := range letters {
+			for _, size := range []int{65536, 1 << 20, 1<<31 + 8} {
+				if size > 1<<20 && (op == kernels.LinearCE || op == kernels.AttentionBwd) {
+					continue // in chunks: that many tokens are millions of launches
+				}
+				r := newRig(t, nil)
+				view := func(q kernels.Port) kernels.View {
+					typ := kernels.F32
+					if q.Type == kernels.Index {
+						typ = kernels.I32
+					}
+					var shape []int
+					for _, d := range []byte(q.Dims) {
+						switch {
+						case d == '*':
+							shape = append(shape, size, 3)
+						case d == c:
+							shape = append(shape, size)
+						case d >= '0' && d <= '9':
+							shape = append(shape, int(d-'0'))
+						default:
+							shape = append(shape, letters[d])
+						}
+					}
+					return r.add(q.Name, typ, kernels.Persistent, shape...)
+				}
+				in := kernels.Instr{Op: op, Attr: kernels.Attr{Eps: 1e-5, Scale: 1}}
+				for _, q := range row.In {
+					in.In = append(in.In, view(q))
+				}
+				for _, q := range row.Out {
+					in.Out = append(in.Out, view(q))
+				}
+				if _, err := kernels.Check(&r.prog, in); err != nil {
+					in.Attr = kernels.Attr{}
+					if _, err := kernels.Check(&r.prog, in); err != nil {
+						continue
+					}
+				}
+				_, err := expandInstr(target{}, &r.prog, 0, in)
+				if err != nil && (!errors.Is(err, kernels.ErrUnsupported) || strings.Contains(err.Error(), "kernel ")) {
+					t.Errorf("%v with %c = %d: %v", op, c, size, err)
+				}
+				expanded++
+			}
+		}
+	}
+	if expanded < 50 {
+		t.Errorf("%d instructions were expanded", expanded)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"graft/kernels"
 )
@@ -101,7 +102,42 @@ func expandInstr(t target, p *kernels.Program, index int, in kernels.Instr) (*ex
 	if err := expanders[in.Op](x); err != nil {
 		return nil, err
 	}
-	return x, nil
+	return x, x.check()
+}
+
+// check refuses launches that go beyond what every device allows, or outside of their
+// operands. Shapes that lead there are rare and large, and a driver does not tell.
+func (x *expansion) check() error {
+	for i := range x.launches {
+		l := &x.launches[i]
+		if n := 8*len(l.addrs) + 4*len(l.words); n > pushBytes {
+			return x.unsupported("kernel %s: %d bytes of push constants, at most %d", l.kernel, n, pushBytes)
+		}
+		for _, n := range l.groups {
+			if n < 1 || n > maxGroups {
+				return x.unsupported("kernel %s: a grid of %v workgroups, at most %d an axis", l.kernel, l.groups, maxGroups)
+			}
+		}
+		for _, a := range l.addrs {
+			if end := x.size(a.slot); a.offset < 0 || a.offset > end {
+				return x.unsupported("kernel %s: an address at byte %d of %d", l.kernel, a.offset, end)
+			}
+		}
+		for _, s := range slices.Concat(l.reads, l.writes) {
+			if end := x.size(s.Slot); s.Lo < 0 || s.Hi < s.Lo || s.Hi > end {
+				return x.unsupported("kernel %s: bytes [%d, %d) of %d", l.kernel, s.Lo, s.Hi, end)
+			}
+		}
+	}
+	return nil
+}
+
+// size is the number of bytes of a slot or of the instruction's scratch.
+func (x *expansion) size(slot kernels.SlotID) int64 {
+	if slot == kernels.Scratch {
+		return x.scratch
+	}
+	return x.prog.Slots[slot].Bytes()
 }
 
 func (x *expansion) unsupported(format string, args ...any) error {
