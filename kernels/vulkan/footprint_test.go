@@ -3,7 +3,6 @@ package vulkan
 import (
 	"context"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -97,6 +96,8 @@ func TestPlannedIsTaken(t *testing.T) {
 	b := open(t)
 	var used func() int64
 	switch {
+	case b.info.Software: // its budget counts nothing
+		used = func() int64 { return resident(t) }
 	case b.hasBudget:
 		used = func() (n int64) {
 			for _, h := range b.phys.Budget() {
@@ -104,10 +105,8 @@ func TestPlannedIsTaken(t *testing.T) {
 			}
 			return n
 		}
-	case b.info.Software && runtime.GOOS == "linux":
-		used = func() int64 { return resident(t) }
 	default:
-		t.Skip("neither a memory budget nor a software driver on Linux")
+		t.Skip("the driver tells no memory budget")
 	}
 	training(t, b, 64, 64).Close() // what drivers set up at first use is not the plan's
 	before := used()
@@ -125,11 +124,12 @@ func TestPlannedIsTaken(t *testing.T) {
 	}
 }
 
-// resident is the process's resident set, in bytes.
+// resident is the process's resident set, in bytes. It skips where the system does not
+// tell.
 func resident(t testing.TB) int64 {
 	text, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
-		t.Fatal(err)
+		t.Skipf("no resident set here: %v", err)
 	}
 	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
 	if err != nil {

@@ -3,6 +3,7 @@ package vulkan
 import (
 	"context"
 	"errors"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -83,6 +84,22 @@ func (f *ledger) after(fn string, r vk.Result) vk.Result {
 	return r
 }
 
+// light is a program with slots of every role and scratch, of kernels that drivers compile
+// quickly.
+func light() *kernels.Program {
+	p := &kernels.Program{Name: "light"}
+	add := func(name string, role kernels.Role, n int) kernels.View {
+		return kernels.Dense(p.AddSlot(kernels.Slot{Name: name, Shape: []int{n}, Role: role}), 0, n)
+	}
+	x, w, tmp, sum := add("x", kernels.Input, 100), add("w", kernels.Persistent, 100), add("tmp", kernels.Temp, 100), add("sum", kernels.Output, 1)
+	p.Code = []kernels.Instr{
+		{Op: kernels.Copy, In: []kernels.View{x}, Out: []kernels.View{tmp}},
+		{Op: kernels.SumSq, In: []kernels.View{tmp}, Out: []kernels.View{sum}},
+		{Op: kernels.Copy, In: []kernels.View{tmp}, Out: []kernels.View{w}},
+	}
+	return p
+}
+
 // everything opens the device, runs and profiles a program with temporaries, inputs and
 // outputs, moves bytes and closes. It returns the first error and that of Close.
 func everything(f *ledger, staged bool) (err, closing error) {
@@ -92,11 +109,11 @@ func everything(f *ledger, staged bool) (err, closing error) {
 	}
 	s := tensor.NewStore(b)
 	defer func() { closing = errors.Join(s.Close(), b.Close()) }()
-	p := norms("p", 5, 12)
+	p := light()
 	if err := errors.Join(s.Declare(p), s.Alloc()); err != nil {
 		return err, nil
 	}
-	if err := s.Write("g", 0, make([]byte, 4*12)); err != nil {
+	if err := s.Write("w", 0, make([]byte, 400)); err != nil {
 		return err, nil
 	}
 	ex, err := s.Compile(p)
@@ -109,7 +126,7 @@ func everything(f *ledger, staged bool) (err, closing error) {
 	if _, err := ex.Profile(context.Background()); err != nil {
 		return err, nil
 	}
-	return s.Read("w", 0, make([]byte, 4*12*12)), nil
+	return s.Read("w", 0, make([]byte, 400)), nil
 }
 
 // forgiven are the calls without whose success all works: they only save time.
@@ -198,6 +215,8 @@ func TestOpensAndCloses(t *testing.T) {
 	}
 	soft := open(t).info.Software
 	t.Setenv(cacheEnv, "off")
+	// A C library gives threads that compile at once arenas of their own, and keeps them.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	f := &ledger{live: map[string]int{}}
 	cycles := func(n int) {
 		for range n {
@@ -209,15 +228,19 @@ func TestOpensAndCloses(t *testing.T) {
 		debug.FreeOSMemory()
 	}
 	cycles(20) // what is set up once
-	if !soft || runtime.GOOS != "linux" {
-		cycles(200) // a real device's memory is not in the resident set
+	if !soft {
+		cycles(200) // its memory is not in the resident set
 		return
 	}
-	before := resident(t)
-	cycles(200)
-	grown := resident(t) - before
-	t.Logf("grown by %d KiB", grown>>10)
-	if grown > 8<<20 {
-		t.Errorf("grown by %d bytes in 200 times", grown)
+	// What is lost each time grows in every quarter, what is set up late in one.
+	least, last := int64(math.MaxInt64), resident(t)
+	for range 4 {
+		cycles(50)
+		now := resident(t)
+		t.Logf("grown by %d KiB in 50 times", (now-last)>>10)
+		least, last = min(least, now-last), now
+	}
+	if least > 1<<20 {
+		t.Errorf("grown by %d bytes or more in each 50 times", least)
 	}
 }
