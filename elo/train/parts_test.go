@@ -76,3 +76,20 @@ func TestFlatTooLargeForPart(t *testing.T) {
 		t.Errorf("got %v, want ErrOutOfMemory that names the tensor", err)
 	}
 }
+
+// TestPlannedIsAllocated holds the memory that a run announces, of its programs for
+// micro-batches, updates and evaluation, to what the device's driver is asked for.
+func TestPlannedIsAllocated(t *testing.T) {
+	be := kerneltest.OpenDevice(t, "vulkan")
+	driver := be.(interface{ Allocated() int64 })
+	variants(t, func(t *testing.T, s Setup) {
+		s.Accumulate = 2
+		tr := openTrainerOn(t, be, storiesDir, s)
+		if tr.micro.exec == nil || tr.update.exec == nil || tr.eval.exec == nil {
+			t.Fatal("a program is missing: the test shows less than it should")
+		}
+		if got, want := driver.Allocated(), tr.Memory().Total(); got != want {
+			t.Errorf("%d bytes are allocated, planned %d: %v", got, want, tr.Memory())
+		}
+	})
+}
