@@ -29,6 +29,6 @@
 //
 // There are kernels for every operation of the table; Supports refuses types and sizes that
 // they have no way for. Variants are chosen by shape and by the device's limits, never by a
-// timing. With the build tag novulkan the package stays, and opening says that Vulkan was
+// timing: what was measured decides only where a recording is cut, which changes no bit. With the build tag novulkan the package stays, and opening says that Vulkan was
 // not built in.
 package vulkan
