@@ -56,9 +56,9 @@ void main() {
 		count[i] = high[ty * RM + i] - from[i];
 	}
 	if (SPLITS > 1) {
-		int tiles = (max(last - first, 0) + COLS - 1) / COLS, most = (tiles + SPLITS - 1) / SPLITS * COLS;
-		first += split * most;
-		last = min(last, first + most);
+		int tiles = (max(last - first, 0) + COLS - 1) / COLS;
+		last = min(last, first + (split + 1) * tiles / SPLITS * COLS);
+		first += split * tiles / SPLITS * COLS;
 	}
 
 	Rows q = Rows(p.q, b * p.qb + h * G * D, p.qt, G, n);
