@@ -238,3 +238,30 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("the limit is %v, want %v", e.limit, want)
 	}
 }
+
+// TestProfileOfMany times more dispatches than one pool of queries holds, and twice as many
+// queries as some drivers have. Each adds one: all ran once, in order.
+func TestProfileOfMany(t *testing.T) {
+	const n = 2*profileDispatches + 5
+	r := newRig(t, open(t))
+	y := r.slot("y", kernels.F32, []float64{0}, 1)
+	for range n {
+		r.emit(kernels.Unary, kernels.Attr{Alpha: 1, Beta: 1}, []kernels.View{y}, y)
+	}
+	e := r.compile()
+	ts, err := e.Profile(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.read(y)[0]; got != n {
+		t.Errorf("after a profile of %d additions of 1: got %v", n, got)
+	}
+	if len(ts) != n {
+		t.Fatalf("%d timings of %d dispatches", len(ts), n)
+	}
+	for i, x := range ts {
+		if x.Instr != i || x.Kernel != "unary" || x.Seconds < 0 || x.Seconds > 10 {
+			t.Fatalf("timing %d: %+v", i, x)
+		}
+	}
+}
