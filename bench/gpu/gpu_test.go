@@ -127,7 +127,7 @@ func TestTable(t *testing.T) {
 		{"of peak", r.ofPeak(0.02, peakOf("NVIDIA H200")), "5.1 %"},
 		{"unknown card", r.ofPeak(0.02, peakOf("llvmpipe")), ""},
 		{"best", r.best(), "a"},
-		{"bytes", r.bytes(), "1.00 GiB, -"},
+		{"bytes", r.bytes(), "1024 MiB, -"},
 		{"ratio", fmt.Sprintf("%.3f", r.ratio("a")), "1.167"}, // of 0.01/0.03 and 0.02/0.01
 		{"none", fmt.Sprint(math.IsNaN(median(nil))), "true"},
 	}

@@ -133,7 +133,7 @@ func (r *result) bytes() string {
 	var s [2]string
 	for i, n := range r.Memory {
 		if s[i] = "-"; n > 0 {
-			s[i] = fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+			s[i] = fmt.Sprintf("%.4g MiB", float64(n)/(1<<20))
 		}
 	}
 	return s[0] + ", " + s[1]
