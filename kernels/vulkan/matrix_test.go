@@ -9,6 +9,7 @@ import (
 
 	"graft/kernels"
 	"graft/kernels/vulkan/vk"
+	"graft/shaders"
 )
 
 // lavapipe is what Mesa 26 offers on a processor, hopper about what NVIDIA's driver does.
@@ -93,6 +94,13 @@ func TestMatrixTiles(t *testing.T) {
 			}
 		}
 	}
+	for _, typ := range []kernels.DType{kernels.BF16, kernels.F16} {
+		for _, workgroup := range []bool{false, true} {
+			if p := (matrixPath{typ: typ, workgroup: workgroup}); !hasKernel(p.kernel()) {
+				t.Errorf("no kernel %s", p.kernel())
+			}
+		}
+	}
 	wide := matrixPath{typ: kernels.BF16, workgroup: true, most: 1024, reserved: 8 << 10, subgroup: 32, subgroups: 32,
 		shapes: [2]matrixShape{{32, 16, 16, 256}, {16, 16, 16, 128}}}
 	if all := wide.choices(device); len(all) != 3 {
@@ -104,6 +112,11 @@ func TestMatrixTiles(t *testing.T) {
 	if wide.reserved = 64 << 10; len(wide.choices(device)) != 0 {
 		t.Error("the driver takes all shared memory: there are variants")
 	}
+}
+
+func hasKernel(name string) bool {
+	_, err := shaders.SPIRV(name)
+	return err == nil
 }
 
 // TestMatrixTrials shows that a trial passes what is right and notices what is not.
