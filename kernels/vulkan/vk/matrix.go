@@ -73,7 +73,7 @@ func (p PhysicalDevice) matrixFeatures(v12 *physicalDeviceVulkan12Features) (f M
 	f2 := &physicalDeviceFeatures2{sType: typeFeatures2, pNext: c.link(exts)}
 	p.in.call(fnGetPhysicalDeviceFeatures2, p.handle, uintptr(unsafe.Pointer(f2)))
 	runtime.KeepAlive(c)
-	f.Subgroup = c.khr.cooperativeMatrix != 0 && v12.vulkanMemoryModel != 0 && v12.shaderFloat16 != 0 &&
+	f.Subgroup = c.khr.cooperativeMatrix != 0 && v12.vulkanMemoryModel != 0 && v12.vulkanMemoryModelDeviceScope != 0 && v12.shaderFloat16 != 0 &&
 		c.v13.subgroupSizeControl != 0 && c.v13.computeFullSubgroups != 0 && c.v13.maintenance4 != 0
 	f.BFloat16 = f.Subgroup && c.bf.shaderBFloat16Type != 0 && c.bf.shaderBFloat16CooperativeMatrix != 0
 	f.Workgroup = f.Subgroup && c.nv.cooperativeMatrixWorkgroupScope != 0 && c.nv.cooperativeMatrixFlexibleDimensions != 0 &&

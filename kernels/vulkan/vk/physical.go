@@ -124,7 +124,7 @@ type Features struct {
 	TimelineSemaphore bool
 	ShaderFloat16     bool // arithmetic
 	ShaderInt64       bool
-	VulkanMemoryModel bool
+	VulkanMemoryModel bool // at device scope too, which kernels without the model use
 	Matrix            MatrixFeatures
 }
 
@@ -144,7 +144,7 @@ func (p PhysicalDevice) Features() Features {
 		TimelineSemaphore: v12.timelineSemaphore != 0,
 		ShaderFloat16:     v12.shaderFloat16 != 0,
 		ShaderInt64:       f2.features.shaderInt64 != 0,
-		VulkanMemoryModel: v12.vulkanMemoryModel != 0,
+		VulkanMemoryModel: v12.vulkanMemoryModel != 0 && v12.vulkanMemoryModelDeviceScope != 0,
 		Matrix:            p.matrixFeatures(v12),
 	}
 }
@@ -152,13 +152,14 @@ func (p PhysicalDevice) Features() Features {
 // chain builds the feature structures that enable f.
 func (f Features) chain() *physicalDeviceFeatures2 {
 	v12 := &physicalDeviceVulkan12Features{
-		sType:                   typeVulkan12Features,
-		pNext:                   f.Matrix.chain(),
-		storageBuffer8BitAccess: bool32(f.StorageBuffer8),
-		shaderFloat16:           bool32(f.ShaderFloat16),
-		timelineSemaphore:       bool32(f.TimelineSemaphore),
-		bufferDeviceAddress:     bool32(f.BufferAddress),
-		vulkanMemoryModel:       bool32(f.VulkanMemoryModel),
+		sType:                        typeVulkan12Features,
+		pNext:                        f.Matrix.chain(),
+		storageBuffer8BitAccess:      bool32(f.StorageBuffer8),
+		shaderFloat16:                bool32(f.ShaderFloat16),
+		timelineSemaphore:            bool32(f.TimelineSemaphore),
+		bufferDeviceAddress:          bool32(f.BufferAddress),
+		vulkanMemoryModel:            bool32(f.VulkanMemoryModel),
+		vulkanMemoryModelDeviceScope: bool32(f.VulkanMemoryModel),
 	}
 	v11 := &physicalDeviceVulkan11Features{
 		sType:                    typeVulkan11Features,

@@ -116,20 +116,21 @@ type (
 		_                        [11]uint32
 	}
 	physicalDeviceVulkan12Features struct {
-		sType                   structureType
-		pNext                   unsafe.Pointer
-		_                       [2]uint32
-		storageBuffer8BitAccess uint32
-		_                       [4]uint32
-		shaderFloat16           uint32
-		shaderInt8              uint32
-		_                       [27]uint32
-		hostQueryReset          uint32
-		timelineSemaphore       uint32
-		bufferDeviceAddress     uint32
-		_                       [2]uint32
-		vulkanMemoryModel       uint32
-		_                       [5]uint32
+		sType                        structureType
+		pNext                        unsafe.Pointer
+		_                            [2]uint32
+		storageBuffer8BitAccess      uint32
+		_                            [4]uint32
+		shaderFloat16                uint32
+		shaderInt8                   uint32
+		_                            [27]uint32
+		hostQueryReset               uint32
+		timelineSemaphore            uint32
+		bufferDeviceAddress          uint32
+		_                            [2]uint32
+		vulkanMemoryModel            uint32
+		vulkanMemoryModelDeviceScope uint32
+		_                            [4]uint32
 	}
 	physicalDeviceVulkan13Features struct {
 		sType                structureType
