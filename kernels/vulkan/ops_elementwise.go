@@ -187,7 +187,7 @@ func (x *expansion) rowwise(kernel string, spec []uint32) {
 // rows calls f for runs of n rows whose distance a kernel's moved can multiply: all of
 // them, but for rows 4 GiB apart, which come one by one.
 func rows(n, rowBytes int, f func(start, count int)) {
-	if rowBytes <= math.MaxUint32 {
+	if int64(rowBytes) <= math.MaxUint32 {
 		pieces(n, f)
 		return
 	}

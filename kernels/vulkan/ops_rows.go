@@ -64,7 +64,7 @@ func (x *expansion) gather(from, ids, y kernels.View) error {
 
 // adjacent refuses rows that are chosen at run time and that no kernel can count or reach.
 func (x *expansion) adjacent(n, rowBytes int) error {
-	if n > math.MaxInt32 || rowBytes > math.MaxUint32 {
+	if n > math.MaxInt32 || int64(rowBytes) > math.MaxUint32 {
 		return x.unsupported("%d rows of %d bytes, at most 2^31 - 1 of 2^32 - 1", n, rowBytes)
 	}
 	return nil
