@@ -160,7 +160,7 @@ func TestNoRoomForAlignment(t *testing.T) {
 func TestResumeOnVulkan(t *testing.T) {
 	b := newBench(t)
 	b.write("line.txt", "Un texto corto, en una sola frase.")
-	e := &elo.Env{Backend: kerneltest.OpenDevice(t, "vulkan"), AllowSlow: true}
+	e := &elo.Env{Backend: kerneltest.OpenDevice(t, "vulkan")}
 	recipe := func(out string) elo.Recipe {
 		r := b.recipe(out)
 		r.SequenceLen, r.MicroBatchSize, r.MaxTokens, r.AlignShare = 32, 1, 640, 0.4

@@ -37,7 +37,7 @@ func variants(t *testing.T, test func(t *testing.T, s Setup)) {
 			train  func(model.Tensor) bool
 		}{{"stage one", []int{0, 4}, small}, {"full", nil, all}} {
 			t.Run(fmt.Sprintf("%s %v", v.name, dt), func(t *testing.T) {
-				test(t, Setup{Layers: v.layers, Train: v.train, SeqLen: 32, MicroBatch: 2, Accumulate: 1, Storage: dt, Act: dt, AllowSlow: true, Optim: optim.Defaults()})
+				test(t, Setup{Layers: v.layers, Train: v.train, SeqLen: 32, MicroBatch: 2, Accumulate: 1, Storage: dt, Act: dt, Optim: optim.Defaults()})
 			})
 		}
 	}
@@ -190,7 +190,7 @@ func TestStepAllocates(t *testing.T) {
 	test := func(t *testing.T, be kernels.Backend) {
 		for _, accumulate := range []int{1, 2} {
 			for _, dt := range []kernels.DType{kernels.F32, kernels.BF16} {
-				tr := openTrainerOn(t, be, storiesDir, Setup{Train: all, SeqLen: 16, MicroBatch: 2, Accumulate: accumulate, Storage: dt, Act: dt, AllowSlow: true, Optim: optim.Defaults()})
+				tr := openTrainerOn(t, be, storiesDir, Setup{Train: all, SeqLen: 16, MicroBatch: 2, Accumulate: accumulate, Storage: dt, Act: dt, Optim: optim.Defaults()})
 				s, ctx := unequal(t, 16), t.Context()
 				var m Metrics
 				step := func() {
@@ -214,7 +214,7 @@ func TestStepAllocates(t *testing.T) {
 func TestProfile(t *testing.T) {
 	eachDevice(t, func(t *testing.T, be kernels.Backend) {
 		for _, accumulate := range []int{1, 2} {
-			s := Setup{Train: all, SeqLen: 16, MicroBatch: 2, Accumulate: accumulate, AllowSlow: true, Optim: optim.Defaults()}
+			s := Setup{Train: all, SeqLen: 16, MicroBatch: 2, Accumulate: accumulate, Optim: optim.Defaults()}
 			step, profile := openTrainerOn(t, be, storiesDir, s), openTrainerOn(t, be, storiesDir, s)
 			var want, got Metrics
 			if err := step.Step(t.Context(), unequal(t, 16), 1e-3, 1, &want); err != nil {
@@ -240,6 +240,17 @@ func TestProfile(t *testing.T) {
 			if w := step.Cost().FLOPs(&want); math.Abs(flops-w) > 1e-6*w {
 				t.Errorf("instructions add up to %v FLOPs, want %v", flops, w)
 			}
+		}
+	})
+}
+
+// TestNothingReplaced: a device that trains has a kernel for every operation.
+func TestNothingReplaced(t *testing.T) {
+	be := kerneltest.OpenDevice(t, "vulkan")
+	variants(t, func(t *testing.T, s Setup) {
+		s.Recompute, s.AllowSlow = true, true
+		if r := openTrainerOn(t, be, storiesDir, s).Replaced(); len(r) > 0 {
+			t.Errorf("%d operations run by their definitions, first %v: %s", len(r), r[0].Op, r[0].Reason)
 		}
 	})
 }

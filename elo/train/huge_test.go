@@ -78,7 +78,7 @@ func TestHugeEmbedding(t *testing.T) {
 		rows   []float32 // the last of the embedding
 	}
 	steps := func(be kernels.Backend) (r result) {
-		tr := openTrainerOn(t, be, dir, Setup{Train: all, SeqLen: 8, MicroBatch: 2, Accumulate: 1, AllowSlow: true, Optim: optim.Defaults()})
+		tr := openTrainerOn(t, be, dir, Setup{Train: all, SeqLen: 8, MicroBatch: 2, Accumulate: 1, Optim: optim.Defaults()})
 		c := data.NewCorpus("letters", "xx")
 		for range 8 {
 			if err := c.AddText(lastIDs{}, data.Policy{}, "a quick brown fox"); err != nil {
