@@ -9,6 +9,8 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"graft/internal/filemap"
 )
 
 var errClosed = errors.New("file is closed")
@@ -28,7 +30,7 @@ type File struct {
 // Open opens the file and checks its header. The data is mapped into memory
 // where the system can do that, and read on demand elsewhere.
 func Open(path string) (*File, error) {
-	f, err := open(path, mapFile)
+	f, err := open(path, filemap.Open)
 	if err != nil {
 		return nil, at(path, err)
 	}

@@ -1,4 +1,4 @@
-package safetensors
+package filemap
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// mapFile maps size bytes of f for reading. f may be closed afterwards.
-func mapFile(f *os.File, size int64) (data []byte, unmap func() error, err error) {
+// Open maps size bytes of f for reading. f may be closed afterwards.
+func Open(f *os.File, size int64) (data []byte, unmap func() error, err error) {
 	if size != int64(int(size)) {
 		return nil, nil, errors.New("larger than the address space")
 	}
