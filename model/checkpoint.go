@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"graft/kernels"
+	"graft/model/gguf"
 	"graft/model/safetensors"
 	"graft/tensor"
 )
@@ -18,7 +19,8 @@ import (
 // Checkpoint is an open model directory: its config and its weights, mapped and
 // not read. Its methods may not be used after Close.
 type Checkpoint struct {
-	Dir    string
+	Path   string // as Open was given it
+	Dir    string // where tokenizer and other companions lie
 	Config *Config
 	// EOS are the tokens that end a text: those of generation_config.json if it
 	// names some, else those of config.json.
@@ -27,31 +29,60 @@ type Checkpoint struct {
 	// text model, by the part they belong to.
 	LeftOut map[string]int
 
-	set    *safetensors.Set
+	set    weights
 	stored map[string]string // what tensors are called in the files, where that differs
+	told   string            // where the config comes from, for messages
 }
 
-// Open opens a Hugging Face model directory and holds its tensors against its
+// Open opens a Hugging Face model directory, or a GGUF file, or a directory
+// that has one of those and no safetensors. It holds the tensors against the
 // config: every one must be there, in its shape and a floating-point type, and
 // no other. Nothing is read but headers.
-func Open(dir string) (*Checkpoint, error) {
-	c, err := ReadConfig(filepath.Join(dir, configName))
+//
+// A GGUF file is seen as the checkpoint that it was made from, config.json
+// included. Its quantised tensors are F32, which holds their values exactly.
+func Open(path string) (*Checkpoint, error) {
+	file, err := findGGUF(path)
+	if err != nil {
+		return nil, at(path, err)
+	}
+	ck, err := openFiles(path, file)
 	if err != nil {
 		return nil, err
 	}
-	set, err := safetensors.OpenModel(dir)
-	if err != nil {
-		return nil, err
-	}
-	ck := &Checkpoint{Dir: dir, Config: c, EOS: c.EOS, set: set}
 	ck.rename()
 	if err = ck.check(); err == nil {
 		err = ck.readGeneration()
 	}
 	if err != nil {
-		return nil, errors.Join(err, set.Close())
+		return nil, errors.Join(err, ck.Close())
 	}
 	return ck, nil
+}
+
+// openFiles opens config and weights: those of a directory, or of a GGUF file
+// unless it is "".
+func openFiles(path, file string) (*Checkpoint, error) {
+	if file != "" {
+		f, err := gguf.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		c, arch, err := configOfGGUF(f)
+		if err != nil {
+			return nil, errors.Join(at(file, err), f.Close())
+		}
+		return &Checkpoint{Path: path, Dir: filepath.Dir(file), Config: c, EOS: c.EOS, set: newGGUFWeights(f, arch, c), told: "its metadata"}, nil
+	}
+	c, err := ReadConfig(filepath.Join(path, configName))
+	if err != nil {
+		return nil, err
+	}
+	set, err := safetensors.OpenModel(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Checkpoint{Path: path, Dir: path, Config: c, EOS: c.EOS, set: tensorFiles{set}, told: configName}, nil
 }
 
 // Close releases the weights.
@@ -125,10 +156,10 @@ func (ck *Checkpoint) check() error {
 		want[ck.name(t.Name)] = true
 		info, ok := ck.Info(t.Name)
 		if !ok {
-			return at(ck.Dir, fmt.Errorf("tensor %s is missing; %s wants it with shape %v", quote(t.Name), configName, t.Shape))
+			return at(ck.Path, fmt.Errorf("tensor %s is missing; %s wants it with shape %v", quote(t.Name), ck.told, t.Shape))
 		}
 		if !slices.Equal(info.Shape, t.Shape) {
-			return ck.wrong(t.Name, "has shape %v; %s wants %v", info.Shape, configName, t.Shape)
+			return ck.wrong(t.Name, "has shape %v; %s wants %v", info.Shape, ck.told, t.Shape)
 		}
 		switch info.DType {
 		case safetensors.F32, safetensors.BF16, safetensors.F16, safetensors.F64:
@@ -149,7 +180,7 @@ func (ck *Checkpoint) check() error {
 			}
 			continue
 		}
-		return ck.wrong(name, "is not part of a %s model with %d layers as %s describes it", ck.Config.ModelType, ck.Config.Layers, configName)
+		return ck.wrong(name, "is not part of a %s model with %d layers as %s describes it", ck.Config.ModelType, ck.Config.Layers, ck.told)
 	}
 	return nil
 }
@@ -170,7 +201,7 @@ func (ck *Checkpoint) checkTied() error {
 		return err
 	}
 	if !bytes.Equal(head, embed) {
-		return ck.wrong(HeadName, "differs from %s, but %s has tie_word_embeddings true", EmbedName, configName)
+		return ck.wrong(HeadName, "differs from %s, but %s has tie_word_embeddings true", EmbedName, ck.told)
 	}
 	return nil
 }
@@ -242,21 +273,18 @@ func (ck *Checkpoint) LoadParams(s *tensor.Store, layers []int) error {
 
 // EmbeddingNorms returns the Euclidean norm of each row of the embedding (V).
 func (ck *Checkpoint) EmbeddingNorms() ([]float32, error) {
-	info, _ := ck.Info(EmbedName)
-	data, err := ck.Bytes(EmbedName)
-	if err != nil {
-		return nil, err
-	}
 	norms := make([]float32, ck.Config.Vocab)
-	size := info.DType.Size()
-	row := ck.Config.Width * size
-	for i := range norms {
-		sum := 0.0
-		for at := i * row; at < (i+1)*row; at += size {
-			x := decode(data[at:], info.DType)
+	at, sum := 0, 0.0
+	err := ck.pieces(EmbedName, safetensors.F32, loadPiece, func(data []byte) error {
+		for ; len(data) > 0; data = data[4:] {
+			x := decode(data, safetensors.F32)
 			sum += x * x
+			if at++; at%ck.Config.Width == 0 {
+				norms[at/ck.Config.Width-1] = float32(math.Sqrt(sum))
+				sum = 0
+			}
 		}
-		norms[i] = float32(math.Sqrt(sum))
-	}
-	return norms, nil
+		return nil
+	})
+	return norms, err
 }

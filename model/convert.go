@@ -130,26 +130,24 @@ func (ck *Checkpoint) pieces(name string, to safetensors.DType, piece int, use f
 	if !ok {
 		return at(ck.Dir, fmt.Errorf("tensor %s is missing", quote(name)))
 	}
-	src, err := ck.Bytes(name)
-	if err != nil {
-		return err
-	}
 	if to == info.DType {
-		return use(src)
+		return ck.set.each(ck.name(name), piece, use)
 	}
 	from := info.DType.Size()
-	buf := make([]byte, min(len(src)/from, piece)*to.Size())
-	for len(src) > 0 {
-		n := min(len(src)/from, piece)
-		if err := convert(buf[:n*to.Size()], to, src[:n*from], info.DType); err != nil {
-			return ck.wrong(name, "%v", err)
+	buf := make([]byte, min(int(info.Elements()), piece)*to.Size())
+	return ck.set.each(ck.name(name), piece, func(src []byte) error {
+		for len(src) > 0 {
+			n := min(len(src)/from, piece)
+			if err := convert(buf[:n*to.Size()], to, src[:n*from], info.DType); err != nil {
+				return ck.wrong(name, "%v", err)
+			}
+			if err := use(buf[:n*to.Size()]); err != nil {
+				return err
+			}
+			src = src[n*from:]
 		}
-		if err := use(buf[:n*to.Size()]); err != nil {
-			return err
-		}
-		src = src[n*from:]
-	}
-	return nil
+		return nil
+	})
 }
 
 // ReadF32 reads a tensor into dst, which has its number of elements.
