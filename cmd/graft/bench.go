@@ -107,7 +107,7 @@ func runBench(ctx context.Context, a *app, o benchOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, be.Close()) }()
+	defer func() { err = closeDevice(err, be) }()
 	ck, done, err := o.open()
 	if err != nil {
 		return err

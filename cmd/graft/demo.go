@@ -91,7 +91,7 @@ func runDemo(a *app, o demoOptions) (err error) {
 	}
 	entries, closeAll, err := demoEntries(a, o, recipe)
 	if err != nil {
-		return errors.Join(err, closeAll())
+		return closeAll(err)
 	}
 	var results, short []compare.Result
 	err = interruptible(a, false, func(ctx context.Context, _ <-chan struct{}) (err error) {
@@ -107,7 +107,7 @@ func runDemo(a *app, o demoOptions) (err error) {
 		return err
 	})
 	a.console.end()
-	if err = errors.Join(err, closeAll()); err != nil {
+	if err = closeAll(err); err != nil {
 		return err
 	}
 	report, err := compare.NewReport(results[0], results[1], &short[0], []string{"es", "en"})
@@ -208,13 +208,12 @@ func writeTexts(path string, docs []string) error {
 }
 
 // demoEntries prepares both runs, each with a device of its own.
-func demoEntries(a *app, o demoOptions, r elo.Recipe) (entries []compare.Entry, closeAll func() error, err error) {
-	closeAll = func() error {
-		var errs []error
+func demoEntries(a *app, o demoOptions, r elo.Recipe) (entries []compare.Entry, closeAll func(error) error, err error) {
+	closeAll = func(err error) error {
 		for _, e := range entries {
-			errs = append(errs, e.Env.Backend.Close())
+			err = closeDevice(err, e.Env.Backend)
 		}
-		return errors.Join(errs...)
+		return err
 	}
 	p := &demoProgress{a: a, total: 2 * o.tokens}
 	for _, method := range []string{elo.MethodELO, elo.MethodFull} {

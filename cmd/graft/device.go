@@ -54,6 +54,16 @@ func firstDevice(a *app, names []string, open func(string) (kernels.Backend, err
 	return nil, fmt.Errorf("no device opens: %w", errors.Join(failed...))
 }
 
+// closeDevice closes a device behind err. One that is lost can only say so once
+// more.
+func closeDevice(err error, be kernels.Backend) error {
+	e := be.Close()
+	if errors.Is(err, kernels.ErrDeviceLost) && errors.Is(e, kernels.ErrDeviceLost) {
+		return err
+	}
+	return errors.Join(err, e)
+}
+
 // planned says what will be taken of the device, before it is, and which
 // operations run slowly there.
 func (a *app) planned(be kernels.Backend, m tensor.Memory, replaced []kernels.Replaced) {

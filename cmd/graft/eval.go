@@ -75,7 +75,7 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, be.Close()) }()
+	defer func() { err = closeDevice(err, be) }()
 	ck, err := model.Open(o.model)
 	if err != nil {
 		return err

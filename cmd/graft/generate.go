@@ -79,7 +79,7 @@ func runGenerate(ctx context.Context, a *app, o generateOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, be.Close()) }()
+	defer func() { err = closeDevice(err, be) }()
 	ck, err := model.Open(o.model)
 	if err != nil {
 		return err

@@ -128,7 +128,7 @@ func runInfo(a *app, o infoOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, be.Close()) }()
+	defer func() { err = closeDevice(err, be) }()
 	ck, err := model.Open(o.model)
 	if err != nil {
 		return err

@@ -35,9 +35,20 @@ func lossy() {
 			return nil, err
 		}
 		be, err := kernels.Open("cpu:2")
-		return &kerneltest.Card{Backend: be, FailRun: n, FailWith: kernels.ErrDeviceLost}, err
+		return &lostCard{&kerneltest.Card{Backend: be, FailRun: n, FailWith: kernels.ErrDeviceLost}}, err
 	})
 	main()
+}
+
+// lostCard says that it is lost when it is closed too, as drivers do.
+type lostCard struct{ *kerneltest.Card }
+
+func (c *lostCard) Close() error {
+	err := c.Card.Close()
+	if c.Runs() >= c.FailRun {
+		err = errors.Join(err, fmt.Errorf("card: close: %w", kernels.ErrDeviceLost))
+	}
+	return err
 }
 
 // TestScripts runs every script in a directory that has a real model as base

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -81,7 +80,7 @@ func runTraining(a *app, verb string, o trainOptions, start func(ctx context.Con
 		return start(ctx, env, o.recipe)
 	})
 	a.console.end()
-	if err = errors.Join(err, be.Close()); err != nil {
+	if err = closeDevice(err, be); err != nil {
 		return err
 	}
 	if p.err != nil {
