@@ -162,6 +162,9 @@ func (b *Backend) openMatrix(t traits, o setup) error {
 			if errors.Is(err, kernels.ErrDeviceLost) {
 				return fmt.Errorf("%w: %v: %w", errMatrixLost, p, err)
 			}
+			if errors.Is(err, kernels.ErrOutOfMemory) {
+				return err // says nothing about the path
+			}
 			if err != nil {
 				note("%v FAIL: %v", p, err)
 				continue
