@@ -22,7 +22,7 @@ type corpora struct {
 
 // loadCorpora tokenises what the recipe names and holds it against the model.
 func loadCorpora(ctx context.Context, env *Env, r *Recipe, ck *model.Checkpoint) (*corpora, error) {
-	tok, err := tokenizer.Open(ck.Dir)
+	tok, err := ck.Tokenizer()
 	if err != nil {
 		return nil, err
 	}

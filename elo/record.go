@@ -34,18 +34,19 @@ const (
 
 // Record says how a model directory came to be.
 type Record struct {
-	Format   int            `json:"format"`
-	Kind     string         `json:"kind"`
-	Base     string         `json:"base"`             // directory, as it was given
-	Depth    int            `json:"base_layers"`      // of the base
-	Layers   []int          `json:"layers,omitempty"` // of the base, that the small model is made of
-	Prefix   []Moved        `json:"prefixes,omitempty"`
-	Recipe   *Recipe        `json:"recipe,omitempty"`
-	Cursor   *data.Cursor   `json:"cursor,omitempty"` // where the next stage goes on
-	Usage    []data.Usage   `json:"usage,omitempty"`  // realised bytes and tokens by corpus
-	Stages   []StageSummary `json:"stages,omitempty"`
-	Device   string         `json:"device,omitempty"`
-	Numerics string         `json:"numerics,omitempty"` // fingerprint
+	Format    int            `json:"format"`
+	Kind      string         `json:"kind"`
+	Base      string         `json:"base"`                     // as it was given
+	Quantised string         `json:"base_quantised,omitempty"` // how the base's weights were: losses include the repair of that
+	Depth     int            `json:"base_layers"`              // of the base
+	Layers    []int          `json:"layers,omitempty"`         // of the base, that the small model is made of
+	Prefix    []Moved        `json:"prefixes,omitempty"`
+	Recipe    *Recipe        `json:"recipe,omitempty"`
+	Cursor    *data.Cursor   `json:"cursor,omitempty"` // where the next stage goes on
+	Usage     []data.Usage   `json:"usage,omitempty"`  // realised bytes and tokens by corpus
+	Stages    []StageSummary `json:"stages,omitempty"`
+	Device    string         `json:"device,omitempty"`
+	Numerics  string         `json:"numerics,omitempty"` // fingerprint
 }
 
 // Moved pairs a layer's tensor prefixes in the base and in the small model.
@@ -72,6 +73,32 @@ func prefixes(layers []int) []Moved {
 		m = append(m, Moved{Base: fmt.Sprintf("model.layers.%d.", l), Small: fmt.Sprintf("model.layers.%d.", i)})
 	}
 	return m
+}
+
+// newRecord begins the record of what is made of some layers of a base.
+func newRecord(ck *model.Checkpoint, layers []int) (Record, error) {
+	q, err := Quantised(ck)
+	return Record{Base: ck.Path, Quantised: q, Depth: ck.Config.Layers, Layers: layers, Prefix: prefixes(layers)}, err
+}
+
+// Quantised says how the weights of a model were quantised, such as
+// "4-bit (Q4_K)": as its file has them, or as the record tells of the model that
+// it was made from. It is "" where neither says so.
+func Quantised(ck *model.Checkpoint) (string, error) {
+	if q := ck.Quantisation(); q != "" {
+		return q, nil
+	}
+	rec, _, err := ReadRecord(ck.Dir)
+	return rec.Quantised, err
+}
+
+// RepairNote is what a report on a model made of quantised weights must say; it
+// is "" for how = "".
+func RepairNote(how string) string {
+	if how == "" {
+		return ""
+	}
+	return "base was " + how + ", losses include its repair"
 }
 
 func (r Record) encode() []byte {

@@ -1,6 +1,7 @@
 package elo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,8 +80,15 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 		return err
 	}
 	since(&env.Times.Tokenise, start)
+	base, err := Quantised(ck)
+	if err != nil {
+		return err
+	}
+	if note := RepairNote(base); note != "" {
+		env.report().Note(note)
+	}
 	env.report().Note(fmt.Sprintf("tokenised in %.1f s", env.Times.Tokenise))
-	p := &pipeline{env: env, r: &r, ck: ck, c: c, rs: resume{Verb: verb, Force: env.Force}, from: from}
+	p := &pipeline{env: env, r: &r, ck: ck, c: c, rs: resume{Verb: verb, Force: env.Force}, from: from, quantised: base}
 	switch verb {
 	case verbPretrain:
 		err = p.pretrain(ctx, r.OutputDir)
@@ -99,12 +107,13 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 
 // pipeline is a verb at work.
 type pipeline struct {
-	env  *Env
-	r    *Recipe
-	ck   *model.Checkpoint
-	c    *corpora
-	rs   resume
-	from *saved // a state to go on from; nil once it has been used
+	env       *Env
+	r         *Recipe
+	ck        *model.Checkpoint
+	c         *corpora
+	rs        resume
+	from      *saved // a state to go on from; nil once it has been used
+	quantised string // how the base's weights were, "" for not at all
 }
 
 // resuming reports whether the saved state is of this stage, and takes it.
@@ -179,7 +188,11 @@ func (p *pipeline) smallRecord() (rec Record, isSmall bool, err error) {
 		return rec, ok, err
 	}
 	layers, err := model.ParseLayers(p.r.Layers, p.ck.Config.Layers)
-	return Record{Base: p.ck.Dir, Depth: p.ck.Config.Layers, Layers: layers, Prefix: prefixes(layers)}, false, err
+	if err != nil {
+		return rec, false, err
+	}
+	rec, err = newRecord(p.ck, layers)
+	return rec, false, err
 }
 
 func prefixList(layers []int) string {
@@ -195,6 +208,7 @@ func prefixList(layers []int) string {
 
 // complete fills in what a stage has done.
 func (p *pipeline) complete(rec *Record, kind string, done *trained) {
+	rec.Quantised = cmp.Or(rec.Quantised, p.quantised)
 	rec.Kind, rec.Recipe, rec.Cursor, rec.Usage = kind, p.r, &done.cursor, done.usage
 	rec.Stages = append(rec.Stages, done.summary)
 	caps := p.env.Backend.Caps()
@@ -227,7 +241,7 @@ func (p *pipeline) align(ctx context.Context) error {
 		cursor = rec.Cursor
 	}
 	if cursor == nil {
-		p.env.report().Note(p.ck.Dir + " does not say how far its data was read: training on all of it")
+		p.env.report().Note(p.ck.Path + " does not say how far its data was read: training on all of it")
 	}
 	return p.alignFrom(ctx, rec, cursor, masters.asMasters())
 }
@@ -296,7 +310,7 @@ func (p *pipeline) run(ctx context.Context) error {
 		return err
 	}
 	rec := g.rec
-	rec.Base, rec.Layers, rec.Prefix = p.ck.Dir, g.layers, prefixes(g.layers)
+	rec.Base, rec.Layers, rec.Prefix = p.ck.Path, g.layers, prefixes(g.layers)
 	err = p.alignFrom(ctx, rec, rec.Cursor, overlay{g})
 	return errors.Join(err, g.close())
 }
@@ -364,7 +378,7 @@ func (p *pipeline) full(ctx context.Context) error {
 		return err
 	}
 	p.reportScores(WhenFull, done.scores)
-	rec := Record{Base: p.ck.Dir, Depth: p.ck.Config.Layers}
+	rec := Record{Base: p.ck.Path, Depth: p.ck.Config.Layers}
 	p.complete(&rec, KindTrained, done)
 	return p.writeWhole(ctx, rec, done, p.r.OutputDir)
 }
@@ -405,7 +419,7 @@ func (p *pipeline) inPlaceLayers(ctx context.Context, output string) error {
 		return err
 	}
 	p.reportScores(WhenInPlace, done.scores)
-	rec := Record{Base: p.ck.Dir, Depth: p.ck.Config.Layers, Layers: layers, Prefix: prefixes(layers)}
+	rec := Record{Base: p.ck.Path, Depth: p.ck.Config.Layers, Layers: layers, Prefix: prefixes(layers)}
 	p.complete(&rec, KindGrafted, done)
 	return p.writeWhole(ctx, rec, done, output)
 }

@@ -25,7 +25,11 @@ func Split(ctx context.Context, env *Env, base, layers, output string) (chosen [
 	if chosen, err = model.ParseLayers(layers, ck.Config.Layers); err != nil {
 		return nil, err
 	}
-	rec := Record{Kind: KindSmall, Base: base, Depth: ck.Config.Layers, Layers: chosen, Prefix: prefixes(chosen)}
+	rec, err := newRecord(ck, chosen)
+	if err != nil {
+		return nil, err
+	}
+	rec.Kind = KindSmall
 	return chosen, writeSmall(ctx, env, ck, chosen, output, rec, nil)
 }
 
@@ -72,12 +76,7 @@ func writeModel(ctx context.Context, env *Env, ck *model.Checkpoint, cfg *model.
 		if ok, err := trained(w, spec.DType, name); ok || err != nil {
 			return err
 		}
-		data, err := ck.Bytes(name)
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(data)
-		return err
+		return ck.Convert(w, spec.DType, name)
 	})
 }
 
@@ -133,6 +132,11 @@ func Reassemble(ctx context.Context, env *Env, base, small, layers, output strin
 	}
 	defer func() { err = errors.Join(err, graft.close()) }()
 	rec := graft.rec
+	if rec.Quantised == "" {
+		if rec.Quantised, err = Quantised(ck); err != nil {
+			return nil, err
+		}
+	}
 	rec.Kind, rec.Base, rec.Depth, rec.Layers, rec.Prefix = KindGrafted, base, ck.Config.Layers, graft.layers, prefixes(graft.layers)
 	same := func(name string) string { return name }
 	return graft.layers, writeModel(ctx, env, ck, ck.Config, same, output, rec, graft.values)

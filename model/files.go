@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,15 @@ func companion(name string) bool {
 	return slices.Contains([]string{".json", ".model", ".txt", ".jinja", ".tiktoken"}, filepath.Ext(name))
 }
 
+// known tells the companions of a model in a directory that is no model's, as
+// that of a GGUF file may be: only names that are well known.
+func known(name string) bool {
+	return slices.Contains([]string{
+		tokenizerName, "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
+		"vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json", generationName,
+	}, name)
+}
+
 // templateDir holds further chat templates, as Transformers writes them.
 const templateDir = "additional_chat_templates"
 
@@ -60,9 +70,13 @@ func copyCompanions(dst, src string, except map[string][]byte) error {
 	if err != nil {
 		return err
 	}
+	belongs := companion
+	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == configName }) && filepath.Base(src) != templateDir {
+		belongs = known
+	}
 	for _, e := range entries {
 		name := e.Name()
-		if _, skip := except[name]; skip || !companion(name) {
+		if _, skip := except[name]; skip || !belongs(name) {
 			continue
 		}
 		from := filepath.Join(src, name)

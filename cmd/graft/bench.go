@@ -167,7 +167,7 @@ func (o *benchOptions) describe(be kernels.Backend, ck *model.Checkpoint, t *tra
 	if layers == nil {
 		layers = ck.Config.AllLayers()
 	}
-	return benchResult{Model: filepath.Base(ck.Dir), Stage: o.stage, Layers: layers, SequenceLen: s.SeqLen, MicroBatch: s.MicroBatch,
+	return benchResult{Model: filepath.Base(ck.Path), Stage: o.stage, Layers: layers, SequenceLen: s.SeqLen, MicroBatch: s.MicroBatch,
 		Accumulate: s.Accumulate, DType: s.Storage.String(), Device: caps.Name + ", " + caps.Device, Fingerprint: caps.Fingerprint,
 		Memory: m, Bytes: m.Total(), FLOPs: number(t.PerToken())}
 }

@@ -81,7 +81,7 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, ck.Close()) }()
-	tok, err := tokenizer.Open(o.model)
+	tok, err := ck.Tokenizer()
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,13 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	a.planned(be, m.Memory(), m.Replaced())
+	quantised, err := elo.Quantised(ck)
+	if err != nil {
+		return err
+	}
+	if note := elo.RepairNote(quantised); note != "" {
+		a.note(note)
+	}
 	if err := m.Load(ck); err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func runGenerate(ctx context.Context, a *app, o generateOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, ck.Close()) }()
-	tok, err := tokenizer.Open(o.model)
+	tok, err := ck.Tokenizer()
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func promptIDs(tok *tokenizer.Tokenizer, ck *model.Checkpoint, prompt string) ([
 		ids = append(ids, int32(ck.Config.BOS[0]))
 	}
 	if len(ids) == 0 {
-		return nil, fmt.Errorf("PROMPT is empty, and %s names no beginning-of-text token to start from", ck.Dir)
+		return nil, fmt.Errorf("PROMPT is empty, and %s names no beginning-of-text token to start from", ck.Path)
 	}
 	return ids, nil
 }

@@ -16,7 +16,6 @@ import (
 	"graft/elo/train"
 	"graft/kernels"
 	"graft/model"
-	"graft/model/tokenizer"
 )
 
 type infoOptions struct {
@@ -30,7 +29,8 @@ type infoOptions struct {
 type info struct {
 	Model       string         `json:"model"`
 	Type        string         `json:"model_type"`
-	LeftOut     map[string]int `json:"left_out,omitempty"` // tensors that are not of the text model, by part
+	Quantised   string         `json:"base_quantised,omitempty"` // how the base's layers were, "4-bit (Q4_K)"
+	LeftOut     map[string]int `json:"left_out,omitempty"`       // tensors that are not of the text model, by part
 	Config      configInfo     `json:"config"`
 	Params      paramsInfo     `json:"parameters"`
 	Layers      []layerInfo    `json:"layers"`
@@ -149,7 +149,7 @@ func runInfo(a *app, o infoOptions) (err error) {
 
 func describe(ck *model.Checkpoint) (info, error) {
 	c := ck.Config
-	in := info{Model: ck.Dir, Type: c.ModelType, LeftOut: ck.LeftOut, Config: configInfo{
+	in := info{Model: ck.Path, Type: c.ModelType, LeftOut: ck.LeftOut, Config: configInfo{
 		Width: c.Width, FFN: c.FFN, Layers: c.Layers, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
 		Vocab: c.Vocab, MaxPositions: c.MaxPositions, Tied: c.Tied, Eps: c.NormEps, BOS: c.BOS, EOS: ck.EOS}}
 	for i, k := range c.Kinds {
@@ -162,7 +162,7 @@ func describe(ck *model.Checkpoint) (info, error) {
 	for _, t := range c.Tensors(nil) {
 		in.count(t, ck)
 	}
-	tok, err := tokenizer.Open(ck.Dir)
+	tok, err := ck.Tokenizer()
 	switch {
 	case err == nil:
 		in.Tokenizer = &tokenizerInfo{Tokens: tok.Count(), Rows: tok.VocabSize()}
@@ -173,9 +173,13 @@ func describe(ck *model.Checkpoint) (info, error) {
 		in.tokenizerNo = oneLine(err.Error())
 	}
 	rec, ok, err := elo.ReadRecord(ck.Dir)
+	if err != nil {
+		return in, err
+	}
 	if ok {
 		in.Record = &rec
 	}
+	in.Quantised, err = elo.Quantised(ck)
 	return in, err
 }
 
@@ -185,15 +189,15 @@ func layerPrefix(layer int) string { return fmt.Sprintf("model.layers.%d.", laye
 // count adds a tensor to the sums.
 func (in *info) count(t model.Tensor, ck *model.Checkpoint) {
 	n := int64(t.Len())
-	stored, _ := ck.Info(t.Name)
+	dtype, size := ck.Stored(t.Name)
 	in.Params.Total += n
 	switch {
 	case t.Layer >= 0:
 		l := &in.Layers[t.Layer]
 		l.Params += n
 		in.Params.Layers += n
-		if !slices.Contains(l.DTypes, string(stored.DType)) {
-			l.DTypes = append(l.DTypes, string(stored.DType))
+		if !slices.Contains(l.DTypes, dtype) {
+			l.DTypes = append(l.DTypes, dtype)
 		}
 	case t.Name == model.EmbedName:
 		in.Params.Embedding = n
@@ -202,13 +206,13 @@ func (in *info) count(t model.Tensor, ck *model.Checkpoint) {
 	default:
 		in.Params.Norm += n
 	}
-	i := slices.IndexFunc(in.Stored, func(s storedInfo) bool { return s.DType == string(stored.DType) })
+	i := slices.IndexFunc(in.Stored, func(s storedInfo) bool { return s.DType == dtype })
 	if i < 0 {
 		i = len(in.Stored)
-		in.Stored = append(in.Stored, storedInfo{DType: string(stored.DType)})
+		in.Stored = append(in.Stored, storedInfo{DType: dtype})
 	}
 	in.Stored[i].Tensors++
-	in.Stored[i].Bytes += stored.Size
+	in.Stored[i].Bytes += size
 }
 
 func estimate(be kernels.Backend, ck *model.Checkpoint, r elo.Recipe) (trainInfo, error) {
@@ -254,6 +258,9 @@ func (in *info) print(a *app) error {
 		countText(float64(p.Embedding)), countText(float64(p.Layers)), countText(float64(p.Norm)), countText(float64(p.Head)))
 	for _, s := range in.Stored {
 		line("stored", "%s: %d tensors, %s", s.DType, s.Tensors, sizeText(s.Bytes))
+	}
+	if note := elo.RepairNote(in.Quantised); note != "" {
+		line("quantised", "%s", note)
 	}
 	if in.Record != nil {
 		line("record", "%s model, base %s with %d layers", in.Record.Kind, in.Record.Base, in.Record.Depth)

@@ -52,11 +52,19 @@ func (c *lostCard) Close() error {
 }
 
 // TestScripts runs every script in a directory that has a real model as base
-// and a little Spanish to train and to evaluate on.
+// and a little Spanish to train and to evaluate on. $MODELS has tiny ones of
+// package model.
 func TestScripts(t *testing.T) {
+	models, err := filepath.Abs(filepath.Join("..", "..", "model", "testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
-		Setup: func(e *testscript.Env) error { return prepare(e.WorkDir) },
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("MODELS", models)
+			return prepare(e.WorkDir)
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"fails": cmdFails, "try": cmdTry, "poison": cmdPoison, "edit": cmdEdit, "cut": cmdCut, "hex": cmdHex, "has": cmdHas, "differ": cmdDiffer,
 		},

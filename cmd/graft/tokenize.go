@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"graft/model"
 	"graft/model/tokenizer"
 )
 
@@ -54,7 +55,7 @@ out unless --special.`,
 }
 
 func runTokenize(a *app, o tokenizeOptions) error {
-	tok, err := tokenizer.Open(o.model)
+	tok, err := model.OpenTokenizer(o.model)
 	if err != nil {
 		return err
 	}

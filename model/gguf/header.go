@@ -256,8 +256,11 @@ func (c *cursor) readInfo(i int, align int64) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	if offset > uint64(c.size) || int64(offset)%align != 0 {
-		return Info{}, malformed(place, "offset: expected a multiple of %d within the file of %d bytes, found %d", align, c.size, offset)
+	if offset > uint64(c.size) {
+		return Info{}, malformed(place, "expected its data at %d and further, found a file of %d bytes: truncated or damaged", offset, c.size)
+	}
+	if int64(offset)%align != 0 {
+		return Info{}, malformed(place, "offset: expected a multiple of %d, found %d", align, offset)
 	}
 	info.Offset = int64(offset)
 	info.Size, err = info.bytes(c.size)
