@@ -19,8 +19,13 @@
 //
 // NewGenerator continues texts with a key/value cache, greedily or by sampling.
 //
+// A GGUF file opens as the checkpoint it was made from: gguf.go undoes what the
+// converter did to names, rows and norms, gguf_config.go makes a config.json of
+// its metadata. Quantised weights are F32 from there on; Write stores them as
+// whatever type it is asked for.
+//
 // A family of models is one row in families; llama.go, qwen.go and gemma.go hold
 // those that there are. Other model types and rotary scalings are refused by
-// name. Encoders, mixtures of experts, vision towers and quantised weights are
-// not read.
+// name. Encoders, mixtures of experts, vision towers and weights that are
+// quantised in another way are not read.
 package model
