@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -64,9 +65,11 @@ func writeModel(ctx context.Context, env *Env, ck *model.Checkpoint, cfg *model.
 		info, _ := ck.Info(source(name))
 		return info.DType
 	}
+	files := map[string][]byte{recordName: rec.encode()}
+	maps.Copy(files, ck.Companions())
 	return model.Write(output, model.WriteOptions{
 		Config: cfg, Source: ck.Dir, Force: env.Force, DType: dtype,
-		Files: map[string][]byte{recordName: rec.encode()},
+		Files: files,
 		Extra: func(dir string) error { return keepMasters(dir, cfg, rec, source, dtype, trained) },
 	}, func(spec safetensors.Spec, w io.Writer) error {
 		if err := ctx.Err(); err != nil {

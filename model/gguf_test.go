@@ -170,6 +170,8 @@ type ggufFile struct {
 	texts   map[string]string
 	ints    map[string]uint32
 	floats  map[string]float32
+	lists   map[string][]string
+	kinds   []int32            // tokenizer.ggml.token_type
 	tensors []safetensors.Spec // all F32, zeros; shapes outermost first
 	factors []float32
 }
@@ -205,7 +207,27 @@ func (f *ggufFile) write(t *testing.T, path string) {
 	text := func(b []byte, s string) []byte { return append(le.AppendUint64(b, uint64(len(s))), s...) }
 	b := le.AppendUint32([]byte("GGUF"), 3)
 	b = le.AppendUint64(b, uint64(len(f.tensors)))
-	b = le.AppendUint64(b, uint64(len(f.texts)+len(f.ints)+len(f.floats)))
+	pairs := len(f.texts) + len(f.ints) + len(f.floats) + len(f.lists)
+	if f.kinds != nil {
+		pairs++
+	}
+	b = le.AppendUint64(b, uint64(pairs))
+	list := func(b []byte, key string, kind gguf.Kind, n int) []byte {
+		b = le.AppendUint32(text(b, key), uint32(gguf.Array))
+		return le.AppendUint64(le.AppendUint32(b, uint32(kind)), uint64(n))
+	}
+	for k, v := range f.lists {
+		b = list(b, k, gguf.Text, len(v))
+		for _, s := range v {
+			b = text(b, s)
+		}
+	}
+	if f.kinds != nil {
+		b = list(b, "tokenizer.ggml.token_type", gguf.Int32, len(f.kinds))
+		for _, k := range f.kinds {
+			b = le.AppendUint32(b, uint32(k))
+		}
+	}
 	for k, v := range f.texts {
 		b = text(le.AppendUint32(text(b, k), uint32(gguf.Text)), v)
 	}
