@@ -101,6 +101,7 @@ void main() {
 		weigh(v, j0, d0, 0);
 	}
 
+	join(0);
 	barrier();
 	[[unroll]] for (int i = 0; i < RM; i++) part[(ty * RM + i) * 16 + tx] = sum[i];
 	barrier();

@@ -9,7 +9,8 @@
 //
 // Head sizes of any length go through shared memory in slices, padded with zeros; the
 // result's columns are held in registers, at most 256 of them, and larger heads take a
-// workgroup for every 256.
+// workgroup for every 256. Where a head has fewer columns than 16 invocations can hold,
+// they share them out.
 
 #extension GL_EXT_control_flow_attributes : require
 
@@ -18,21 +19,23 @@
 #include "attention_span.glsl"
 
 const int COLS = 64;     // columns of the tile of scores
-const int SLICE = 16;    // of the head, per step of a score product
-
 layout(local_size_x = 16, local_size_y_id = 0) in;
 layout(constant_id = 0) const int THREADS_Y = 16;
 layout(constant_id = 1) const int RM = 4;
 layout(constant_id = 2) const int TYPE = 0;
-layout(constant_id = 3) const int NC = 1;     // vec4 of the result that an invocation has in a row
+layout(constant_id = 3) const int QUADS = 16; // vec4 in a row of the result that a workgroup makes: 2, 4, 8 or a multiple of 16
 layout(constant_id = 4) const int VECTOR = 0; // 128-bit accesses are aligned
 layout(constant_id = 5) const float CAP = 0;  // of the scores; 0 is none
 layout(constant_id = 6) const int WINDOW = 0; // 0 is none
 
 const int THREADS = 16 * THREADS_Y;
 const int ROWS = THREADS_Y * RM;
-const int WIDTH = 64 * NC;                    // columns of the result that a workgroup has
-const int VT = NC == 1 ? 8 : NC == 2 ? 4 : 2; // quadruples of columns in a step of weigh
+const int WIDTH = 4 * QUADS;                  // columns of the result that a workgroup has
+const int NC = (QUADS + 15) / 16;             // vec4 of them that an invocation has in a row
+const int SHARES = QUADS < 16 ? 16 / QUADS : 1; // invocations that share such a vec4, each for some columns of the scores
+const int VT = QUADS < 16 ? 16 : NC == 1 ? 8 : NC == 2 ? 4 : 2; // quadruples of columns in a step of weigh
+const int SLICE = QUADS == 2 ? 8 : 16;        // of the head, per step of a score product
+const int EIGHTS = SLICE / 8;
 const int PITCH = SLICE / 4 + 1;              // vec4 from row to row of a slice: no bank conflicts
 const int SLICES = (ROWS + COLS) * PITCH;
 const int TILE = SLICES > VT * WIDTH ? SLICES : VT * WIDTH;
@@ -104,8 +107,8 @@ void scores(Rows a, int a0, Rows b, int b0) {
 	[[unroll]] for (int i = 0; i < RM; i++) prod[i] = vec4(0);
 	for (int d = 0; d < D; d += SLICE) {
 		barrier(); // the tile has been read
-		for (int n = lid; n < (ROWS + COLS) * 2; n += THREADS) {
-			int r = n >> 1, k = n & 1;
+		for (int n = lid; n < (ROWS + COLS) * EIGHTS; n += THREADS) {
+			int r = n / EIGHTS, k = n % EIGHTS;
 			bool first = r < ROWS;
 			Rows o = Rows(first ? a.base : b.base, first ? a.at : b.at, first ? a.stride : b.stride, first ? a.group : b.group, first ? a.end : b.end);
 			int x = first ? a0 + r : b0 + r - ROWS;
@@ -129,7 +132,8 @@ void scores(Rows a, int a0, Rows b, int b0) {
 
 // Adds weights times the COLS rows of v from v0, columns d0 to d0 + WIDTH, to part `to`
 // of acc. The weights are visible to all after the first barrier. A pair that does not
-// see each other weighs zero; where the rows hold infinities or NaN it is left out.
+// see each other weighs zero; where the rows hold infinities or NaN it is left out. Where
+// SHARES invocations have one vec4, each adds its share of the rows; join adds up.
 void weigh(Rows v, int v0, int d0, int to) {
 	for (int t0 = 0; t0 < 16; t0 += VT) {
 		barrier(); // the tile has been read
@@ -138,19 +142,19 @@ void weigh(Rows v, int v0, int d0, int to) {
 			int r = n / (WIDTH / 8), k = n % (WIDTH / 8);
 			vec4 lo, hi;
 			load8(v, v0 + t0 + r / 4 + 16 * (r & 3), d0 + 8 * k, lo, hi);
-			tile[r * (WIDTH / 4) + 2 * k] = lo;
-			tile[r * (WIDTH / 4) + 2 * k + 1] = hi;
+			tile[r * QUADS + 2 * k] = lo;
+			tile[r * QUADS + 2 * k + 1] = hi;
 			[[unroll]] for (int e = 0; e < 4; e++) odd = any(bvec3(odd, notFinite(lo[e]), notFinite(hi[e])));
 		}
 		if (odd) atomicOr(strange, 1u);
 		barrier();
 		if (strange == 0u) {
-			for (int t = 0; t < VT; t++) {
+			for (int t = tx / QUADS; t < VT; t += SHARES) {
 				vec4 w[RM];
 				[[unroll]] for (int i = 0; i < RM; i++) w[i] = weights[(ty * RM + i) * 17 + t0 + t];
 				[[unroll]] for (int c = 0; c < 4; c++)
 					[[unroll]] for (int g = 0; g < NC; g++) {
-						vec4 x = tile[(4 * t + c) * (WIDTH / 4) + tx + 16 * g];
+						vec4 x = tile[(4 * t + c) * QUADS + tx % QUADS + 16 * g];
 						[[unroll]] for (int i = 0; i < RM; i++) {
 							int n = (to * RM + i) * NC + g;
 							acc[n] = fma(vec4(w[i][c]), x, acc[n]);
@@ -158,11 +162,11 @@ void weigh(Rows v, int v0, int d0, int to) {
 					}
 			}
 		} else {
-			for (int t = 0; t < VT; t++)
+			for (int t = tx / QUADS; t < VT; t += SHARES)
 				[[dont_unroll]] for (int c = 0; c < 4; c++) {
 					ivec2 col = column(t0 + t + 16 * c);
 					vec4 x[NC];
-					[[unroll]] for (int g = 0; g < NC; g++) x[g] = tile[(4 * t + c) * (WIDTH / 4) + tx + 16 * g];
+					[[unroll]] for (int g = 0; g < NC; g++) x[g] = tile[(4 * t + c) * QUADS + tx % QUADS + 16 * g];
 					[[unroll]] for (int i = 0; i < RM; i++) {
 						float w = weights[(ty * RM + i) * 17 + t0 + t][c];
 						bool seen = sees(i, col);
@@ -173,6 +177,20 @@ void weigh(Rows v, int v0, int d0, int to) {
 					}
 				}
 		}
+	}
+}
+
+// Adds up the shares of part `from_` of acc, in order, for those invocations whose columns
+// exist. It uses the memory of the weights.
+void join(int from_) {
+	if (SHARES == 1) return;
+	barrier(); // the weights have been read
+	[[unroll]] for (int i = 0; i < RM; i++) weights[(ty * RM + i) * 17 + tx] = acc[from_ * RM + i];
+	barrier();
+	[[unroll]] for (int i = 0; i < RM; i++) {
+		vec4 sum = vec4(0);
+		[[dont_unroll]] for (int s = 0; s < SHARES; s++) sum += weights[(ty * RM + i) * 17 + tx % QUADS + s * QUADS];
+		acc[from_ * RM + i] = sum;
 	}
 }
 

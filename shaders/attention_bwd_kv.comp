@@ -86,6 +86,8 @@ void main() {
 		weigh(q, x0, d0, 1);
 	}
 
+	join(0);
+	join(1);
 	Rows dk = Rows(p.dk, b * p.dkb + h * D, p.dkt, 1, p.T);
 	Rows dv = Rows(p.dv, b * p.dvb + h * D, p.dvt, 1, p.T);
 	[[unroll]] for (int i = 0; i < RM; i++)

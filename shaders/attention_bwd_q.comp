@@ -82,6 +82,7 @@ void main() {
 		weigh(k, j0, d0, 0);
 	}
 
+	join(0);
 	Rows dq = Rows(p.dq, b * p.dqb + h * G * D, p.dqt, G, n);
 	[[unroll]] for (int i = 0; i < RM; i++)
 		[[unroll]] for (int g = 0; g < NC; g++)

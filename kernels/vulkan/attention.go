@@ -38,10 +38,10 @@ func attentionTileOf(d target, rows, others, registers int) attentionTile {
 			break
 		}
 		if d.attention == nil {
-			// A driver on the CPU runs invocations one after another: a tall tile saves it
-			// nothing and takes its compiler seconds.
-			busy := others*ceilDiv(rows, t.rows()) >= d.units
-			if d.units <= unitsOf(vk.TypeCPU) || rows <= best.rows() || best.rows() >= 16 && !busy {
+			// A driver on the CPU gains little from taller tiles, which take its compiler
+			// seconds.
+			busy := others*ceilDiv(rows, t.rows()) >= d.units && d.units > unitsOf(vk.TypeCPU)
+			if rows <= best.rows() || best.rows() >= 16 && !busy {
 				break
 			}
 		}
@@ -88,7 +88,7 @@ func newAttention(x *expansion, activations ...kernels.View) (*attention, error)
 
 // spec is the specialisation constants that all tiled kernels share.
 func (a *attention) spec(t attentionTile) []uint32 {
-	return []uint32{uint32(t.threadsY), uint32(t.rm), a.x.dtype(a.activations[0]), uint32(a.registers()), flag(a.vector()), a.cap, a.window}
+	return []uint32{uint32(t.threadsY), uint32(t.rm), a.x.dtype(a.activations[0]), uint32(a.quads()), flag(a.vector()), a.cap, a.window}
 }
 
 // vector reports whether rows of all activations can be read 128 bits at a time.
@@ -107,6 +107,17 @@ func (a *attention) vector() bool {
 
 // registers is how many vec4 of a row of a result an invocation holds.
 func (a *attention) registers() int { return ceilDiv(min(a.hd, attentionWidth), 64) }
+
+// quads is how many vec4 a row of a result has in a workgroup: 16 for each register, and
+// for heads that need fewer the power of two that holds them.
+func (a *attention) quads() int {
+	for _, q := range []int{2, 4, 8} {
+		if a.hd <= 4*q {
+			return q
+		}
+	}
+	return 16 * a.registers()
+}
 
 // words are the push constants after the addresses: sizes, strides of views, what the
 // tiled kernels call sizes, and the factor of the scores.

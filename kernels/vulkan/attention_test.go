@@ -136,7 +136,7 @@ func TestAttentionTileOf(t *testing.T) {
 		{"gradients of keys of wide heads", large, 4096, 64, 8, attentionTile{16, 2}},
 		{"few workgroups", large, 512, 3, 1, attentionTile{4, 4}},
 		{"a small device", least, 4096, 64, 1, attentionTile{4, 4}},
-		{"a device on the CPU", target{sharedMemory: 32 << 10, invocations: 1024, units: 4}, 4096, 64, 1, attentionTile{4, 1}},
+		{"a device on the CPU", target{sharedMemory: 32 << 10, invocations: 1024, units: 4}, 4096, 64, 1, attentionTile{4, 4}},
 	} {
 		if got := attentionTileOf(c.d, c.rows, c.others, c.registers); got != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
