@@ -164,7 +164,7 @@ func (ck *Checkpoint) check() error {
 		switch info.DType {
 		case safetensors.F32, safetensors.BF16, safetensors.F16, safetensors.F64:
 		default:
-			return ck.wrong(t.Name, "is %s, want F32, BF16, F16 or F64", info.DType)
+			return ck.wrong(t.Name, "is %s, want %s", info.DType, ck.readable())
 		}
 	}
 	for _, name := range ck.set.Names() {
@@ -183,6 +183,14 @@ func (ck *Checkpoint) check() error {
 		return ck.wrong(name, "is not part of a %s model with %d layers as %s describes it", ck.Config.ModelType, ck.Config.Layers, ck.told)
 	}
 	return nil
+}
+
+// readable lists the types that weights may have.
+func (ck *Checkpoint) readable() string {
+	if _, ok := ck.set.(*ggufWeights); ok {
+		return "one of " + gguf.ReadableTypes()
+	}
+	return "F32, BF16, F16 or F64"
 }
 
 // wrong is an error about a tensor; it names the file that holds it.

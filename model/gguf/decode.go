@@ -54,6 +54,29 @@ func decodeQ4_1(dst []float32, src []byte) {
 	}
 }
 
+// decodeQ5_0: d, 32 bits, the fifth of each element, then as Q4_0:
+// d * (q - 16).
+func decodeQ5_0(dst []float32, src []byte) {
+	for ; len(dst) > 0; dst, src = dst[32:], src[22:] {
+		d, high := half(src), binary.LittleEndian.Uint32(src[2:])
+		for i, q := range src[6:22] {
+			dst[i] = d * float32(int(uint32(q&15)|high>>i&1<<4)-16)
+			dst[i+16] = d * float32(int(uint32(q>>4)|high>>(i+16)&1<<4)-16)
+		}
+	}
+}
+
+// decodeQ5_1: d, m, 32 bits, the fifth of each element, then as Q4_1: d * q + m.
+func decodeQ5_1(dst []float32, src []byte) {
+	for ; len(dst) > 0; dst, src = dst[32:], src[24:] {
+		d, m, high := half(src), half(src[2:]), binary.LittleEndian.Uint32(src[4:])
+		for i, q := range src[8:24] {
+			dst[i] = float32(d*float32(uint32(q&15)|high>>i&1<<4)) + m
+			dst[i+16] = float32(d*float32(uint32(q>>4)|high>>(i+16)&1<<4)) + m
+		}
+	}
+}
+
 // decodeQ8_0: d, then 32 signed bytes q: d * q.
 func decodeQ8_0(dst []float32, src []byte) {
 	for ; len(dst) > 0; dst, src = dst[32:], src[34:] {

@@ -18,7 +18,7 @@
 //	err = f.ReadF32(w, info.Name, 0)
 //
 // Versions 2 and 3 are read, little endian. F32, F16, BF16, Q8_0, Q4_0, Q4_1,
-// Q4_K, Q5_K and Q6_K become float32 to the bit as the format's own Python
+// Q5_0, Q5_1, Q4_K, Q5_K and Q6_K become float32 to the bit as the format's own Python
 // package has them; tensors of other types are listed and their values refused
 // by name.
 //

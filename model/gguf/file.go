@@ -197,7 +197,7 @@ const chunk = 1 << 16
 func (f *File) readF32(dst []float32, info *Info, first int64) error {
 	t, _ := info.Type.traits()
 	if t.decode == nil {
-		return typeError(fmt.Sprintf("type: expected one of %s, found %v", readable(), info.Type))
+		return typeError(fmt.Sprintf("type: expected one of %s, found %v", ReadableTypes(), info.Type))
 	}
 	if n := info.Elements(); first < 0 || first > n || int64(len(dst)) > n-first {
 		return fmt.Errorf("expected elements within its %d, found %d from %d on", n, len(dst), first)

@@ -42,7 +42,7 @@ func TestReadF32Golden(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		for _, name := range []string{"Q4_0", "Q4_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "F16", "BF16"} {
+		for _, name := range []string{"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "F16", "BF16"} {
 			t.Run(o.name+"/"+name, func(t *testing.T) {
 				info, ok := f.Info(name)
 				if !ok || info.Type.String() != name {
@@ -83,7 +83,7 @@ func TestReadF32Refuses(t *testing.T) {
 		is    error
 		want  string
 	}{
-		{"Q5_0", 32, 0, ErrType, `tensor "Q5_0": type: expected one of F32, F16, Q4_0, Q4_1, Q8_0, Q4_K, Q5_K, Q6_K, BF16, found Q5_0`},
+		{"IQ4_NL", 32, 0, ErrType, `tensor "IQ4_NL": type: expected one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, BF16, found IQ4_NL`},
 		{"none", 1, 0, ErrNoTensor, `tensor "none": no such tensor`},
 		{"Q4_0", 385, 0, nil, `tensor "Q4_0": expected elements within its 384, found 385 from 0 on`},
 		{"Q4_0", 1, 384, nil, `tensor "Q4_0": expected elements within its 384, found 1 from 384 on`},

@@ -14,6 +14,8 @@ const (
 	F16  Type = 1
 	Q4_0 Type = 2
 	Q4_1 Type = 3
+	Q5_0 Type = 6
+	Q5_1 Type = 7
 	Q8_0 Type = 8
 	Q4_K Type = 12
 	Q5_K Type = 13
@@ -38,8 +40,8 @@ var table = [...]traits{
 	F16:  {"F16", 1, 2, 16, decodeF16},
 	Q4_0: {"Q4_0", 32, 18, 4, decodeQ4_0},
 	Q4_1: {"Q4_1", 32, 20, 4, decodeQ4_1},
-	6:    {"Q5_0", 32, 22, 5, nil},
-	7:    {"Q5_1", 32, 24, 5, nil},
+	Q5_0: {"Q5_0", 32, 22, 5, decodeQ5_0},
+	Q5_1: {"Q5_1", 32, 24, 5, decodeQ5_1},
 	Q8_0: {"Q8_0", 32, 34, 8, decodeQ8_0},
 	9:    {"Q8_1", 32, 40, 8, nil},
 	10:   {"Q2_K", 256, 84, 2, nil},
@@ -98,8 +100,8 @@ func (t Type) Readable() bool { r, _ := t.traits(); return r.decode != nil }
 // Quantised reports whether the type rounds more than the 16-bit floats do.
 func (t Type) Quantised() bool { r, ok := t.traits(); return ok && r.block > 1 }
 
-// readable lists the types whose values can be read, for messages.
-func readable() string {
+// ReadableTypes lists the types whose values can be read, for messages.
+func ReadableTypes() string {
 	var names []string
 	for i := range table {
 		if t := Type(i); t.Readable() {

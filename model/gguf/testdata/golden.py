@@ -10,7 +10,7 @@ from gguf import GGMLQuantizationType as Type, GGUFWriter, quants
 from gguf.constants import GGML_QUANT_SIZES
 
 # Where each type's half floats lie in a block.
-HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q8_0": [0], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
 SPECIAL = [0x0000, 0x8000, 0x0001, 0x03FF, 0x7BFF, 0xFBFF]  # zeros, subnormals, the largest
 
 
@@ -61,7 +61,7 @@ def main():
     bits[np.isnan(want)] = 0x3F80
     w.add_tensor("BF16", raw, raw_dtype=Type.BF16)
     w.add_tensor("want.BF16", quants.dequantize(raw, Type.BF16))
-    w.add_tensor("Q5_0", rng.integers(0, 256, (1, 22), dtype=np.uint8), raw_dtype=Type.Q5_0)
+    w.add_tensor("IQ4_NL", rng.integers(0, 256, (1, 18), dtype=np.uint8), raw_dtype=Type.IQ4_NL)
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
