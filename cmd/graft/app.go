@@ -133,7 +133,8 @@ func newRoot(a *app) *cobra.Command {
 		Short: "Adapt a multilingual language model to a language by training two of its layers",
 		Long: `Graft adapts a multilingual decoder to a language by ELO: it cuts out the first
 and the last layer, trains them as a small model, grafts them back and aligns
-the whole briefly. Models are Hugging Face directories, in and out.`,
+the whole briefly. Models are Hugging Face directories, in and out; where a verb
+wants one, it also takes ORG/NAME or ORG/NAME@REVISION, once that is fetched.`,
 		Args:          cobra.ArbitraryArgs, // its own message for an unknown verb has several lines
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -190,7 +191,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 // verbs lists the verbs in the order of a run.
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newDemo(a), newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a),
+		newDemo(a), newFetch(a), newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a),
 		newEval(a), newGenerate(a), newInfo(a), newTokenize(a), newBench(a), newDevices(a), newVersion(a),
 	}
 }

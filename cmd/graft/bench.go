@@ -103,6 +103,9 @@ func runBench(ctx context.Context, a *app, o benchOptions) (err error) {
 		return usagef("bench: found rows of %d tokens, %d in a micro-batch, %d micro-batches: want 2, 1 and 1 or more",
 			o.recipe.SequenceLen, o.recipe.MicroBatchSize, o.recipe.GradientAccumulationSteps)
 	}
+	if err := modelPaths(&o.model); err != nil {
+		return err
+	}
 	be, err := openDevice(a, o.device)
 	if err != nil {
 		return err

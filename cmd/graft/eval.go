@@ -71,6 +71,9 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
+	if err := modelPaths(&o.model); err != nil {
+		return err
+	}
 	be, err := openDevice(a, o.device)
 	if err != nil {
 		return err

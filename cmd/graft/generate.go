@@ -75,6 +75,9 @@ func runGenerate(ctx context.Context, a *app, o generateOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
+	if err := modelPaths(&o.model); err != nil {
+		return err
+	}
 	be, err := openDevice(a, o.device)
 	if err != nil {
 		return err

@@ -124,6 +124,9 @@ are read.`,
 }
 
 func runInfo(a *app, o infoOptions) (err error) {
+	if err := modelPaths(&o.model); err != nil {
+		return err
+	}
 	be, err := openDevice(a, o.device)
 	if err != nil {
 		return err

@@ -37,6 +37,9 @@ func runReassemble(ctx context.Context, a *app, o reassembleOptions) error {
 	if err := needOutput("reassemble", o.output); err != nil {
 		return err
 	}
+	if err := modelPaths(&o.model, &o.small); err != nil {
+		return err
+	}
 	env := &elo.Env{Report: &progress{a: a}, Force: o.force}
 	if _, err := elo.Reassemble(ctx, env, o.model, o.small, o.layers, o.output); err != nil {
 		return err

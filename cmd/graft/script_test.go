@@ -67,6 +67,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"fails": cmdFails, "try": cmdTry, "poison": cmdPoison, "edit": cmdEdit, "cut": cmdCut, "hex": cmdHex, "has": cmdHas, "differ": cmdDiffer,
+			"hub": cmdHub,
 		},
 	})
 }

@@ -37,6 +37,9 @@ func runSplit(ctx context.Context, a *app, o splitOptions) error {
 	if err := needOutput("split", o.output); err != nil {
 		return err
 	}
+	if err := modelPaths(&o.model); err != nil {
+		return err
+	}
 	env := &elo.Env{Report: &progress{a: a}, Force: o.force}
 	if _, err := elo.Split(ctx, env, o.model, o.layers, o.output); err != nil {
 		return err

@@ -55,6 +55,9 @@ out unless --special.`,
 }
 
 func runTokenize(a *app, o tokenizeOptions) error {
+	if err := modelPaths(&o.model); err != nil {
+		return err
+	}
 	tok, err := model.OpenTokenizer(o.model)
 	if err != nil {
 		return err

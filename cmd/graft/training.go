@@ -62,6 +62,11 @@ func argsOrResume(o *trainOptions, name string) cobra.PositionalArgs {
 
 // runTraining runs a verb, or goes on with it.
 func runTraining(a *app, verb string, o trainOptions, start func(ctx context.Context, env *elo.Env, r elo.Recipe) error) error {
+	if o.given { // what was saved names the directory that it read
+		if err := modelPaths(&o.recipe.BaseModel); err != nil {
+			return err
+		}
+	}
 	output, err := o.check(verb)
 	if err != nil {
 		return err
