@@ -102,7 +102,8 @@ func newGGUFWeights(file *gguf.File, a *ggufArch, c *Config) *ggufWeights {
 	return w
 }
 
-// dtype is the type that holds the tensor's values exactly.
+// dtype is the type that holds the tensor's values exactly; for types that cannot
+// be read it is a name that safetensors does not have.
 func (t ggufTensor) dtype() safetensors.DType {
 	switch {
 	case t.info.Type == gguf.F16 && !t.plusOne:
@@ -112,7 +113,7 @@ func (t ggufTensor) dtype() safetensors.DType {
 	case t.info.Type.Readable():
 		return safetensors.F32
 	}
-	return safetensors.DType(t.info.Type.String())
+	return safetensors.DType("GGUF " + t.info.Type.String())
 }
 
 func (w *ggufWeights) Info(name string) (safetensors.Info, bool) {

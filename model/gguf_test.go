@@ -69,6 +69,38 @@ func TestGGUFGolden(t *testing.T) {
 	}
 }
 
+// A file of any size, named by GRAFT_GGUF, holds what Transformers reads from
+// it. testdata/gguf_reference.py makes the sums beside it.
+func TestGGUFReference(t *testing.T) {
+	path := os.Getenv("GRAFT_GGUF")
+	if path == "" {
+		t.Skip("GRAFT_GGUF is not set: no file to compare with Transformers")
+	}
+	doc, err := os.ReadFile(path + ".crc32.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sums map[string]uint32
+	if err := json.Unmarshal(doc, &sums); err != nil {
+		t.Fatal(err)
+	}
+	ck, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	for _, w := range ck.Config.Tensors(nil) {
+		sum := crc32.NewIEEE()
+		if err := ck.Convert(sum, safetensors.F32, w.Name); err != nil {
+			t.Fatal(err)
+		}
+		if want, ok := sums[w.Name]; !ok || sum.Sum32() != want {
+			t.Errorf("%s: got CRC %d, want %d %v", w.Name, sum.Sum32(), want, ok)
+		}
+	}
+	t.Logf("%d tensors, %s", len(ck.Config.Tensors(nil)), ck.Quantisation())
+}
+
 // wantConfig compares what a config says, whatever its text is.
 func wantConfig(t *testing.T, got *Config, doc []byte) {
 	t.Helper()
@@ -171,8 +203,9 @@ type ggufFile struct {
 	ints    map[string]uint32
 	floats  map[string]float32
 	lists   map[string][]string
-	kinds   []int32            // tokenizer.ggml.token_type
-	tensors []safetensors.Spec // all F32, zeros; shapes outermost first
+	kinds   []int32              // tokenizer.ggml.token_type
+	tensors []safetensors.Spec   // zeros; shapes outermost first
+	types   map[string]gguf.Type // of tensors that are not F32
 	factors []float32
 }
 
@@ -201,7 +234,7 @@ func tinyGGUF() *ggufFile {
 }
 
 // write makes the file; every tensor gets as many bytes as the largest takes.
-func (f *ggufFile) write(t *testing.T, path string) {
+func (f *ggufFile) write(t testing.TB, path string) {
 	t.Helper()
 	le := binary.LittleEndian
 	text := func(b []byte, s string) []byte { return append(le.AppendUint64(b, uint64(len(s))), s...) }
@@ -243,7 +276,7 @@ func (f *ggufFile) write(t *testing.T, path string) {
 		for _, d := range slices.Backward(s.Shape) {
 			b = le.AppendUint64(b, uint64(d))
 		}
-		b = le.AppendUint64(le.AppendUint32(b, uint32(gguf.F32)), uint64(i*room))
+		b = le.AppendUint64(le.AppendUint32(b, uint32(f.types[s.Name])), uint64(i*room))
 	}
 	b = append(b, make([]byte, -len(b)&31)...)
 	for range f.tensors {
@@ -296,6 +329,8 @@ func TestGGUFRefuses(t *testing.T) {
 		},
 			`tensor "blk.0.ssm_a" is not part of a llama model with 1 layers as its metadata describes it`},
 		{"an integer below a layer", func(f *ggufFile) { f.tensors[2].Name = "blk.00.attn_norm.weight" }, `tensor "model.layers.0.input_layernorm.weight" is missing; its metadata wants it with shape [8]`},
+		{"a type that is not read", func(f *ggufFile) { f.types = map[string]gguf.Type{"output_norm.weight": 28} },
+			`tensor "model.norm.weight" is GGUF F64, want one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, BF16`},
 		{"factors of Llama 3", func(f *ggufFile) { f.withFactors(1, 8) }, ""},
 		{"other factors", func(f *ggufFile) { f.withFactors(2, 8) }, `tensor "rope_freqs.weight": expected the factors of Llama 3's rotary scaling, found others`},
 		{"factors that are no numbers", func(f *ggufFile) { f.withFactors(1, float32(math.NaN())) }, `tensor "rope_freqs.weight": expected the factors of Llama 3's rotary scaling, found others`},
