@@ -97,21 +97,26 @@ func runFetch(ctx context.Context, a *app, o fetchOptions) error {
 }
 
 // fetchProgress reports a download: a bar where the console is a terminal, else
-// a line a file.
+// a line a file, and now and then one within a large file.
 type fetchProgress struct {
-	a     *app
-	total int64            // bytes of all files
-	have  map[string]int64 // bytes of each
-	sum   int64            // of have
-	start time.Time
+	a      *app
+	total  int64            // bytes of all files
+	have   map[string]int64 // bytes of each
+	sum    int64            // of have
+	before int64            // of sum, what did not come now
+	start  time.Time
+	said   time.Time // the last line
 }
+
+// patience is how long a log stays silent.
+const patience = 10 * time.Second
 
 var _ hub.Reporter = (*fetchProgress)(nil)
 
 func (p *fetchProgress) Note(text string) { p.a.note(text) }
 
 func (p *fetchProgress) Plan(files []hub.File) {
-	p.have, p.start = map[string]int64{}, time.Now()
+	p.have, p.start, p.said = map[string]int64{}, time.Now(), time.Now()
 	for _, f := range files {
 		p.total += f.Size
 	}
@@ -123,24 +128,55 @@ func (p *fetchProgress) Plan(files []hub.File) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.bar = progressbar.NewOptions64(max(p.total, 1), progressbar.OptionSetWriter(c.w), progressbar.OptionSetWidth(16),
-			progressbar.OptionShowBytes(true), progressbar.OptionEnableColorCodes(p.a.colour), progressbar.OptionThrottle(redraw),
-			progressbar.OptionUseANSICodes(true))
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionThrottle(redraw),
+			progressbar.OptionEnableColorCodes(p.a.colour), progressbar.OptionUseANSICodes(true), progressbar.OptionShowDescriptionAtLineEnd())
 	}
 }
 
 func (p *fetchProgress) Progress(f hub.File, have int64) {
-	p.sum += have - p.have[f.Name]
+	was, known := p.have[f.Name]
+	if !known {
+		p.before += have
+	}
+	p.sum += have - was
 	p.have[f.Name] = have
-	if c := &p.a.console; p.a.bars {
-		c.mu.Lock()
-		if c.bar != nil {
-			_ = c.bar.Set64(p.sum) // what cannot be drawn is no reason to stop
-		}
-		c.mu.Unlock()
+	p.draw()
+	switch text := p.text(time.Since(p.start)); {
+	case have == f.Size:
+		p.a.note(fmt.Sprintf("%s %s: %s", f.Name, sizeText(f.Size), text))
+	case p.a.bars || time.Since(p.said) < patience:
+		return
+	default:
+		p.a.note(f.Name + ": " + text)
 	}
-	if have == f.Size {
-		p.a.note(fmt.Sprintf("%s %s, %s of %s in %s", f.Name, sizeText(f.Size), sizeText(p.sum), sizeText(p.total), timeText(time.Since(p.start))))
+	p.said = time.Now()
+}
+
+// text says how far the download is after a time.
+func (p *fetchProgress) text(after time.Duration) string {
+	text := fmt.Sprintf("%s of %s", sizeText(p.sum), sizeText(p.total))
+	rate := float64(p.sum-p.before) / max(after.Seconds(), 1e-3)
+	if rate <= 0 {
+		return text
 	}
+	left := time.Duration(float64(p.total-p.sum) / rate * float64(time.Second))
+	return fmt.Sprintf("%s, %s/s, eta %s", text, sizeText(int64(rate)), timeText(left))
+}
+
+func (p *fetchProgress) draw() {
+	c := &p.a.console
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bar == nil {
+		return
+	}
+	text := p.text(time.Since(p.start))
+	if room := p.a.width - 30; p.a.width > 0 && len(text) > room { // a line that wraps cannot be cleared
+		text = text[:max(0, room)]
+	}
+	// What cannot be drawn is no reason to stop.
+	_ = c.bar.Set64(p.sum)
+	c.bar.Describe(text)
 }
 
 // modelPath is where a model lies that the user calls name: a path, or else a

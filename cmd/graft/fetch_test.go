@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/schollz/progressbar/v3"
 
 	"graft/model/hub"
 )
@@ -52,33 +51,37 @@ func hubHandler(repo, dir string) http.Handler {
 	return mux
 }
 
-// TestFetchProgress: what is told adds up, whatever order and resumption the
-// files come in.
+// TestFetchProgress: what is told adds up, whatever was there before and however
+// often a file begins anew.
 func TestFetchProgress(t *testing.T) {
 	var out strings.Builder
 	p := &fetchProgress{a: &app{bars: true, console: console{w: &out}}}
-	a, b := hub.File{Name: "a", Size: 1000}, hub.File{Name: "b", Size: 3000}
+	a, b := hub.File{Name: "a", Size: 1 << 10}, hub.File{Name: "b", Size: 3 << 10}
 	p.Plan([]hub.File{a, b})
 	for _, s := range []struct {
-		f          hub.File
-		have, want int64
-	}{{a, 600, 600}, {a, 100, 100}, {a, 1000, 1000}, {b, 2900, 3900}, {b, 3000, 4000}} {
+		f    hub.File
+		have int64
+		want string // after a second
+	}{
+		{a, 0, "0 B of 4.0 KiB"},
+		{a, 600, "600 B of 4.0 KiB, 600 B/s, eta 6s"},
+		{a, 100, "100 B of 4.0 KiB, 100 B/s, eta 40s"},
+		{a, 1024, "1.0 KiB of 4.0 KiB, 1.0 KiB/s, eta 3s"},
+		{b, 2048, "3.0 KiB of 4.0 KiB, 1.0 KiB/s, eta 1s"},
+		{b, 0, "1.0 KiB of 4.0 KiB"},
+		{b, 3072, "4.0 KiB of 4.0 KiB, 2.0 KiB/s, eta 0s"},
+	} {
 		p.Progress(s.f, s.have)
-		if p.sum != s.want {
-			t.Errorf("%s at %d: got %d bytes, want %d", s.f.Name, s.have, p.sum, s.want)
+		if got := p.text(time.Second); got != s.want {
+			t.Errorf("%s at %d: got %q, want %q", s.f.Name, s.have, got, s.want)
 		}
 	}
-	if got := p.a.console.bar; got == nil || got.State().CurrentNum != 4000 {
-		t.Errorf("got bar %+v, want it at 4000", stateOf(got))
+	if n := p.a.console.bar.State().CurrentNum; n != 4096 {
+		t.Errorf("got the bar at %d, want 4096", n)
 	}
-	if text := out.String(); !strings.Contains(text, "2 files to download, 3.9 KiB") || !strings.Contains(text, "b 2.9 KiB, 3.9 KiB of 3.9 KiB") {
-		t.Errorf("got %q", text)
+	for _, want := range []string{"2 files to download, 4.0 KiB\n", "a 1.0 KiB: 1.0 KiB of 4.0 KiB", "b 3.0 KiB: 4.0 KiB of 4.0 KiB"} {
+		if n := strings.Count(out.String(), want); n != 1 {
+			t.Errorf("got %q %d times in %q, want once", want, n, out.String())
+		}
 	}
-}
-
-func stateOf(b *progressbar.ProgressBar) any {
-	if b == nil {
-		return nil
-	}
-	return b.State()
 }

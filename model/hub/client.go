@@ -86,11 +86,11 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	from := via[len(via)-1]
 	switch {
 	case len(via) >= maxRedirect:
-		return errors.New("too many redirects")
+		return local(errors.New("too many redirects"))
 	case req.Method == http.MethodHead && !sameHost(req.URL, from.URL) && req.Response.Header.Get("X-Repo-Commit") != "":
 		return http.ErrUseLastResponse
 	case req.URL.Scheme != "https" && from.URL.Scheme == "https":
-		return errors.New("a redirect leads away from https")
+		return local(errors.New("a redirect leads away from https"))
 	}
 	return nil
 }

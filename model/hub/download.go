@@ -44,6 +44,9 @@ func (f *fetch) download(ctx context.Context, file File) error {
 	if err != nil {
 		return err
 	}
+	if p.have < file.Size {
+		f.opt.progress(file, p.have)
+	}
 	if err := errors.Join(f.fill(ctx, p), p.close()); err != nil {
 		return err
 	}

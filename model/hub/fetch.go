@@ -47,8 +47,8 @@ type Options struct {
 type Reporter interface {
 	// Plan gives what will be downloaded, before it is.
 	Plan(files []File)
-	// Progress gives how many bytes of a file are there; at f.Size the file is
-	// complete and right.
+	// Progress gives how many bytes of a file are there: first what was there
+	// before; at f.Size the file is complete and right.
 	Progress(f File, have int64)
 	// Note says why nothing moves.
 	Note(text string)

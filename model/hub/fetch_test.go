@@ -144,13 +144,13 @@ func TestResume(t *testing.T) {
 		t.Fatalf("got %d bytes left, %v, want the first 100000", len(got), err)
 	}
 
-	h.before, h.log = nil, nil
+	h.before, h.log, r = nil, nil, recorder{}
 	s, err := Fetch(t.Context(), cfg, testRepo, "main", r.options("model.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := int64(len(b) - len(got)); s.Fetched != want {
-		t.Errorf("fetched %d bytes, want %d", s.Fetched, want)
+	if want := int64(len(b) - len(got)); s.Fetched != want || r.first["model.safetensors"] != int64(len(got)) {
+		t.Errorf("fetched %d bytes, and told of %d before, want %d and %d", s.Fetched, r.first["model.safetensors"], want, len(got))
 	}
 	if len(h.requests(fmt.Sprintf("bytes=%d-", len(got)))) == 0 {
 		t.Errorf("got requests %q, want one for the rest", h.log)
@@ -216,6 +216,27 @@ func TestRetriesEnd(t *testing.T) {
 	_, err := Fetch(t.Context(), h.config(t), testRepo, "main", r.options())
 	if err == nil || !strings.Contains(err.Error(), "500 Internal Server Error") || len(h.log) != tries || len(r.pauses) != tries-1 {
 		t.Errorf("got %v after %d requests, want the 500 after %d", err, len(h.log), tries)
+	}
+}
+
+// TestNothingCame leaves nothing of a file of which nothing came.
+func TestNothingCame(t *testing.T) {
+	h := newFakeHub(t)
+	cfg := h.config(t)
+	h.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasPrefix(r.URL.Path, "/signed/") {
+			w.WriteHeader(http.StatusGone)
+			return true
+		}
+		return false
+	}
+	var r recorder
+	_, err := Fetch(t.Context(), cfg, testRepo, "main", r.options("model.safetensors"))
+	if err == nil || !strings.Contains(err.Error(), "model.safetensors: 127.0.0.1:") || !strings.Contains(err.Error(), "410 Gone") || len(r.pauses) > 0 {
+		t.Errorf("got %v after pauses %v, want the 410 at once", err, r.pauses)
+	}
+	if left := tree(t, filepath.Join(cfg.Cache, folderName(testRepo))); len(left) > 0 {
+		t.Errorf("%q is left", left)
 	}
 }
 

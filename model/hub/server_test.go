@@ -178,6 +178,7 @@ func (h *fakeHub) config(t *testing.T) Config {
 // recorder is a Reporter, and a clock that does not wait.
 type recorder struct {
 	planned []File
+	first   map[string]int64 // what was reported of a file at first
 	last    map[string]int64
 	notes   []string
 	pauses  []time.Duration
@@ -188,7 +189,10 @@ func (r *recorder) Plan(files []File) { r.planned = files }
 func (r *recorder) Note(s string)     { r.notes = append(r.notes, s) }
 func (r *recorder) Progress(f File, have int64) {
 	if r.last == nil {
-		r.last = map[string]int64{}
+		r.first, r.last = map[string]int64{}, map[string]int64{}
+	}
+	if _, ok := r.last[f.Name]; !ok {
+		r.first[f.Name] = have
 	}
 	r.last[f.Name] = have
 }

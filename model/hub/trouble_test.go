@@ -84,6 +84,9 @@ func TestAnswers(t *testing.T) {
 			if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
+			if len(r.pauses) > 0 {
+				t.Errorf("got pauses %v, want none: the answer would be the same", r.pauses)
+			}
 			if _, err := os.Stat(cfg.Cache); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("the cache holds %q", tree(t, cfg.Cache))
 			}
@@ -220,7 +223,8 @@ func TestNoSymlinks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newFakeHub(t)
 			h.files["vocab.json"] = h.files["config.json"] // one blob, two names
-			cfg, opt := h.config(t), Options{}
+			var r recorder
+			cfg, opt := h.config(t), r.options()
 			set(&cfg, &opt)
 			s, err := Fetch(t.Context(), cfg, testRepo, "main", opt)
 			if err != nil {
@@ -233,8 +237,8 @@ func TestNoSymlinks(t *testing.T) {
 					t.Errorf("%s: got %v, %v, want a file of %d bytes", f.Name, info, err, len(h.files[f.Name]))
 				}
 			}
-			if len(s.Files) != len(defaultFiles)+1 {
-				t.Errorf("got %d files, want %d", len(s.Files), len(defaultFiles)+1)
+			if want := len(defaultFiles); len(s.Files) != want+1 || len(r.planned) != want {
+				t.Errorf("got %d files of %d downloads, want %d of %d", len(s.Files), len(r.planned), want+1, want)
 			}
 		})
 	}
