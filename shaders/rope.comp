@@ -13,8 +13,6 @@ layout(local_size_x = 128) in;
 
 layout(constant_id = 0) const int TYPE = 0;
 layout(constant_id = 1) const int VECTORS = 0; // 1: eight pairs at a time
-layout(constant_id = 2) const float SCALE = 1;
-layout(constant_id = 3) const float SIGN = 1;
 
 const int WIDTH = VECTORS != 0 ? 8 : 1;
 
@@ -25,6 +23,7 @@ layout(push_constant) uniform Args {
 	int J;             // invocations of a token
 	uint magic, shift; // of J, for quotient
 	uint xRow, yRow;   // bytes from token to token
+	float scale, sign;
 } p;
 
 void take(uvec2 base, int i, out float v[8]) {
@@ -54,8 +53,8 @@ void main() {
 		int position = int(Words(p.positions).v[n]);
 		for (int k = 0; k < WIDTH; k++) {
 			sincosf(position, Floats(p.freqs).v[r + k], s[k], c[k]);
-			s[k] *= SIGN * SCALE;
-			c[k] *= SCALE;
+			s[k] *= p.sign * p.scale;
+			c[k] *= p.scale;
 		}
 		for (int h = h0; h < h1; h++) {
 			take(x, h * p.D + r, a);

@@ -41,7 +41,7 @@ type Options struct {
 	Same map[string]Open
 	// Ops restricts the suite; none means all.
 	Ops []kernels.Op
-	// Programs is the number of random programs; 0 means 40.
+	// Programs is the number of random programs; 0 means 40, and so does -long.
 	Programs int
 }
 

@@ -20,7 +20,7 @@ import (
 // it really had, so that no error has to be propagated.
 func (s *suite) programs(t *testing.T) {
 	n := s.opts.Programs
-	if n == 0 {
+	if n == 0 || *long {
 		n = 40
 	}
 	for seed := range n {

@@ -11,5 +11,6 @@ import (
 // skipped by name.
 func TestConformance(t *testing.T) {
 	kerneltest.Run(t, func() (kernels.Backend, error) { return kernels.Open("vulkan") },
-		kerneltest.Options{Name: "vulkan"})
+		// A software driver compiles every kernel of a random program; -long tries more.
+		kerneltest.Options{Name: "vulkan", Programs: 12})
 }

@@ -157,10 +157,10 @@ func (x *expansion) rope(in, positions, freqs, y kernels.View, first, n, h, d, r
 	}
 	heads := max(min(n*j*h/ropeInvocations, h), (h+maxGroups-1)/maxGroups, 1)
 	magic, shift := divisor(j)
-	l := launch{kernel: "rope", spec: []uint32{x.dtype(in), flag(vectors), float(x.in.Attr.Scale), float(x.in.Attr.Sign)},
+	l := launch{kernel: "rope", spec: []uint32{x.dtype(in), flag(vectors)},
 		addrs: []place{src, x.at(positions, first), x.at(freqs, 0), dst},
 		words: []uint32{uint32(n), uint32(h), uint32(d), uint32(r), uint32(heads), uint32(j), magic, shift,
-			uint32(xRow * size), uint32(yRow * size)},
+			uint32(xRow * size), uint32(yRow * size), float(x.in.Attr.Scale), float(x.in.Attr.Sign)},
 		reads:  []kernels.Span{x.part(in, lo[0], lo[0]+(n-1)*xRow+h*d), x.part(positions, first, first+n), x.span(freqs)},
 		writes: []kernels.Span{x.part(y, lo[1], lo[1]+(n-1)*yRow+h*d)}}
 	l.groups = linear(n*j, 128)
