@@ -29,6 +29,7 @@ type Backend struct {
 	// concurrent runs the dispatches of each barrier group at once; set by
 	// tests so that the race detector sees a missing barrier.
 	concurrent bool
+	pay        int // wakePay; less in tests, so that small programs are shared too
 }
 
 // Open starts threads goroutines, the caller's counted: a decimal number, or
@@ -46,7 +47,7 @@ func Open(threads string) (*Backend, error) {
 			return nil, fmt.Errorf("cpu: %s: got %q threads, want 1 to 4096", from, threads)
 		}
 	}
-	return &Backend{pool: newPool(n)}, nil
+	return &Backend{pool: newPool(n), pay: wakePay}, nil
 }
 
 // Caps describes the processor.

@@ -47,6 +47,7 @@ type step struct {
 	writes []operand
 	tasks  int
 	local  int // elements of the buffer that each goroutine needs
+	work   int // nanoseconds that one goroutine may take, roughly; set by add
 	bind   func(m *memory) task
 }
 
@@ -56,6 +57,7 @@ type builder struct {
 	p       *kernels.Program
 	steps   []step
 	instr   int
+	flops   int64   // of the current instruction
 	used    int64   // scratch of the current instruction so far
 	scratch []int64 // per instruction
 }
@@ -69,6 +71,7 @@ func build(p *kernels.Program) (*builder, error) {
 			return nil, fmt.Errorf("cpu: %s: instruction %d: %w", p.Name, i, err)
 		}
 		b.instr, b.used = i, 0
+		b.flops = kernels.CostOf(p, in, d).FLOPs
 		lowerings(in.Op)(b, in, d)
 		b.scratch[i] = b.used
 	}
@@ -105,8 +108,19 @@ func (b *builder) temp(shape ...int) operand {
 	return o
 }
 
+// add appends a step. What it costs is guessed from its operands, at a core's
+// share of the memory's speed, and from the arithmetic of the whole
+// instruction; only how many goroutines are woken depends on it.
 func (b *builder) add(s step) {
 	s.instr = b.instr
+	bytes := int64(0)
+	for _, os := range [2][]operand{s.reads, s.writes} {
+		for _, o := range os {
+			span := o.span()
+			bytes += span.Hi - span.Lo
+		}
+	}
+	s.work = int(bytes/8 + b.flops/16)
 	b.steps = append(b.steps, s)
 }
 

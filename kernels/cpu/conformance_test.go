@@ -16,7 +16,7 @@ func TestConformance(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			be.concurrent = concurrent
+			be.concurrent, be.pay = concurrent, 1
 			return be, nil
 		}
 	}

@@ -19,8 +19,8 @@ type exec struct {
 	slots  [][]byte
 	steps  []step
 	bound  []task
+	groups []launch
 	locals [][]float32 // per goroutine of the pool
-	groups []int
 	lone   [][]float32 // per dispatch, for concurrent runs only
 	closed bool
 }
@@ -38,7 +38,7 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 	if !slices.Equal(own.Offsets, pl.Offsets) || own.TempBytes != pl.TempBytes || len(own.Dispatches) != len(pl.Dispatches) {
 		return nil, fmt.Errorf("cpu: %s: the plan is another program's or another backend's", p.Name)
 	}
-	e := &exec{be: b, prog: p, steps: bd.steps, groups: slices.Clone(pl.Groups)}
+	e := &exec{be: b, prog: p, steps: bd.steps}
 	tmp, err := bytesOf(temp, own.TempBytes, p.Name+": temporary region")
 	if err != nil {
 		return nil, err
@@ -50,6 +50,9 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 	for _, s := range e.steps {
 		m.instr = s.instr
 		e.bound = append(e.bound, s.bind(m))
+	}
+	if e.groups, err = launches(e.steps, e.bound, pl.Groups, b.pay); err != nil {
+		return nil, fmt.Errorf("cpu: %s: %w", p.Name, err)
 	}
 	for range b.pool.threads() {
 		if e.locals, err = appendLocal(e.locals, bd.locals()); err != nil {
@@ -69,6 +72,24 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 func appendLocal(to [][]float32, n int) ([][]float32, error) {
 	mem, err := aligned(int64(n) * 4)
 	return append(to, cast[float32](mem)), err
+}
+
+// launches joins the steps of each barrier group.
+func launches(steps []step, bound []task, groups []int, pay int) ([]launch, error) {
+	var all []launch
+	end := len(steps)
+	for _, first := range slices.Backward(groups) {
+		if first < 0 || first >= end {
+			return nil, fmt.Errorf("barrier groups %v of %d dispatches, want them in order", groups, len(steps))
+		}
+		all = append(all, newLaunch(steps[first:end], bound[first:end], pay))
+		end = first
+	}
+	if end != 0 {
+		return nil, fmt.Errorf("barrier groups %v do not start at dispatch 0", groups)
+	}
+	slices.Reverse(all)
+	return all, nil
 }
 
 // slotBytes gives every slot its memory.
@@ -136,8 +157,8 @@ func (e *exec) Run(ctx context.Context, n int) error {
 			e.runGroups()
 			continue
 		}
-		for i, work := range e.bound {
-			e.be.pool.run(work, e.steps[i].tasks, e.locals)
+		for i := range e.groups {
+			e.be.pool.run(&e.groups[i], e.locals)
 		}
 	}
 	return nil
@@ -145,18 +166,17 @@ func (e *exec) Run(ctx context.Context, n int) error {
 
 // runGroups runs the dispatches of each barrier group on a goroutine each.
 func (e *exec) runGroups() {
-	for g, first := range e.groups {
-		end := len(e.bound)
-		if g+1 < len(e.groups) {
-			end = e.groups[g+1]
-		}
+	i := 0
+	for _, g := range e.groups {
 		var wg sync.WaitGroup
-		for i := first; i < end; i++ {
+		for _, work := range g.work {
+			tasks, local := e.steps[i].tasks, e.lone[i]
 			wg.Go(func() {
-				for t := range e.steps[i].tasks {
-					e.bound[i](t, e.lone[i])
+				for t := range tasks {
+					work(t, local)
 				}
 			})
+			i++
 		}
 		wg.Wait()
 	}
@@ -171,9 +191,10 @@ func (e *exec) Profile(ctx context.Context) ([]kernels.Timing, error) {
 		return nil, err
 	}
 	times := make([]kernels.Timing, len(e.bound))
-	for i, work := range e.bound {
+	for i := range e.bound {
+		alone := newLaunch(e.steps[i:i+1], e.bound[i:i+1], e.be.pay)
 		start := time.Now()
-		e.be.pool.run(work, e.steps[i].tasks, e.locals)
+		e.be.pool.run(&alone, e.locals)
 		times[i] = kernels.Timing{Instr: e.steps[i].instr, Kernel: e.steps[i].kernel, Seconds: time.Since(start).Seconds()}
 	}
 	return times, nil
@@ -182,6 +203,6 @@ func (e *exec) Profile(ctx context.Context) ([]kernels.Timing, error) {
 // Close releases the program's own memory.
 func (e *exec) Close() error {
 	e.closed = true
-	e.slots, e.bound, e.locals, e.lone = nil, nil, nil, nil
+	e.slots, e.bound, e.groups, e.locals, e.lone = nil, nil, nil, nil, nil
 	return nil
 }

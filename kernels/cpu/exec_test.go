@@ -170,6 +170,8 @@ func TestCompileErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	late, unordered := pl, pl
+	late.Groups, unordered.Groups = []int{1}, []int{0, 2, 2}
 	for _, c := range []struct {
 		name string
 		pl   kernels.Plan
@@ -183,6 +185,8 @@ func TestCompileErrors(t *testing.T) {
 		{"odd", pl, map[kernels.SlotID]kernels.Region{0: {Buffer: tmp, Offset: 2, Size: 400}}, region(tmp), "multiple of 4"},
 		{"no temp", pl, map[kernels.SlotID]kernels.Region{0: region(x)}, kernels.Region{}, "temporary region"},
 		{"other plan", other, map[kernels.SlotID]kernels.Region{0: region(x)}, region(tmp), "another"},
+		{"late groups", late, map[kernels.SlotID]kernels.Region{0: region(x)}, region(tmp), "do not start at dispatch 0"},
+		{"unordered groups", unordered, map[kernels.SlotID]kernels.Region{0: region(x)}, region(tmp), "want them in order"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := be.Compile(p, c.pl, c.bind, c.temp); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -77,7 +77,7 @@ func open(t testing.TB, threads int, concurrent bool) *Backend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	be.concurrent = concurrent
+	be.concurrent, be.pay = concurrent, 1
 	t.Cleanup(func() { be.Close() })
 	return be
 }
