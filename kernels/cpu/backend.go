@@ -148,11 +148,11 @@ func (b *Backend) Alloc(size int64, _ kernels.Place) (kernels.Buffer, error) {
 	if b.closed {
 		return nil, errClosed
 	}
-	mem, err := aligned(size)
+	buf, err := alloc(size)
 	if err != nil {
 		return nil, err
 	}
-	return &buffer{mem: mem}, nil
+	return buf, nil
 }
 
 // Close stops the threads. Execs of a closed backend return an error.

@@ -23,6 +23,8 @@
 // A run allocates nothing. What a step shares between tasks is scratch in the
 // program's temporary region; what a task needs for itself (packed panels,
 // widened rows) lies in a buffer per thread that Plan counts as HostBytes.
+// Large buffers are mapped, on Linux in huge pages, and given back to the
+// system by Close, after which their bytes must not be touched.
 //
 // Run-time data (ids, targets, rows, documents) is never trusted: values out
 // of range are clamped or ignored as the op table says, and never panic.

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -22,6 +23,7 @@ type exec struct {
 	groups []launch
 	locals [][]float32 // per goroutine of the pool
 	lone   [][]float32 // per dispatch, for concurrent runs only
+	own    []*buffer
 	closed bool
 }
 
@@ -54,24 +56,36 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 	if e.groups, err = launches(e.steps, e.bound, pl.Groups, b.pay); err != nil {
 		return nil, fmt.Errorf("cpu: %s: %w", p.Name, err)
 	}
-	for range b.pool.threads() {
-		if e.locals, err = appendLocal(e.locals, bd.locals()); err != nil {
-			return nil, err
-		}
-	}
-	if b.concurrent {
-		for _, s := range e.steps {
-			if e.lone, err = appendLocal(e.lone, s.local); err != nil {
-				return nil, err
-			}
-		}
+	if err := e.takeLocals(bd.locals()); err != nil {
+		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
 
-func appendLocal(to [][]float32, n int) ([][]float32, error) {
-	mem, err := aligned(int64(n) * 4)
-	return append(to, cast[float32](mem)), err
+// takeLocals takes a buffer of n elements for each goroutine.
+func (e *exec) takeLocals(n int) error {
+	take := func(to *[][]float32, n int) error {
+		buf, err := alloc(int64(n) * 4)
+		if err != nil {
+			return err
+		}
+		e.own, *to = append(e.own, buf), append(*to, cast[float32](buf.mem))
+		return nil
+	}
+	for range e.be.pool.threads() {
+		if err := take(&e.locals, n); err != nil {
+			return err
+		}
+	}
+	if !e.be.concurrent {
+		return nil
+	}
+	for _, s := range e.steps {
+		if err := take(&e.lone, s.local); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // launches joins the steps of each barrier group.
@@ -111,7 +125,9 @@ func slotBytes(p *kernels.Program, pl kernels.Plan, bind map[kernels.SlotID]kern
 		case s.Role == kernels.Persistent:
 			return nil, fmt.Errorf("cpu: %s: persistent slot %q is not bound", p.Name, s.Name)
 		default:
-			b, err := aligned(s.Bytes())
+			// Of the Go heap, since whoever asked for an input may write to it
+			// at any time.
+			b, err := heap(s.Bytes())
 			if err != nil {
 				return nil, err
 			}
@@ -203,6 +219,10 @@ func (e *exec) Profile(ctx context.Context) ([]kernels.Timing, error) {
 // Close releases the program's own memory.
 func (e *exec) Close() error {
 	e.closed = true
-	e.slots, e.bound, e.groups, e.locals, e.lone = nil, nil, nil, nil, nil
-	return nil
+	var errs []error
+	for _, b := range e.own {
+		errs = append(errs, b.Close())
+	}
+	e.slots, e.bound, e.groups, e.locals, e.lone, e.own = nil, nil, nil, nil, nil, nil
+	return errors.Join(errs...)
 }

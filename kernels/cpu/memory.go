@@ -8,25 +8,6 @@ import (
 	"graft/kernels"
 )
 
-// align is the alignment of every buffer and offset: a cache line, and what
-// the widest vector registers want.
-const align = 64
-
-// aligned gives n zeroed bytes at a multiple of align. It refuses more than
-// the machine has: the Go runtime ends the process when memory runs out.
-func aligned(n int64) ([]byte, error) {
-	most := memoryBytes("MemTotal")
-	if most == 0 {
-		most = 1 << 46
-	}
-	if n < 0 || n > most {
-		return nil, fmt.Errorf("cpu: allocation of %d bytes on a machine of %d", n, most)
-	}
-	raw := make([]byte, n+align)
-	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(raw))) & (align - 1)
-	return raw[skip : int64(skip)+n : int64(skip)+n], nil
-}
-
 // cast sees bytes as elements of another type. The bytes must be aligned for
 // it; what does not fill an element is left out.
 func cast[T float32 | uint16 | int32 | uint32](b []byte) []T {
@@ -37,13 +18,6 @@ func cast[T float32 | uint16 | int32 | uint32](b []byte) []T {
 	}
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
-
-// buffer is host memory.
-type buffer struct{ mem []byte }
-
-func (b *buffer) Bytes() []byte { return b.mem }
-func (b *buffer) Size() int64   { return int64(len(b.mem)) }
-func (b *buffer) Close() error  { b.mem = nil; return nil }
 
 // bytesOf gives the bytes of a region and holds it to a size and alignment.
 func bytesOf(r kernels.Region, need int64, what string) ([]byte, error) {

@@ -65,13 +65,13 @@ func checkSpans(t *testing.T, be *Backend, tr *trial) {
 		mem = append(mem, bytes.Clone(data))
 		if i < len(tr.p.Slots) {
 			mem[i] = alignedBytes(t, data)
-			bind[kernels.SlotID(i)] = kernels.Region{Buffer: &buffer{mem[i]}, Size: int64(len(data))}
+			bind[kernels.SlotID(i)] = kernels.Region{Buffer: &buffer{mem: mem[i]}, Size: int64(len(data))}
 		}
 	}
 	last := len(mem) - 1
 	mem[last] = alignedBytes(t, mem[last])
 	poison(mem[last])
-	x, err := be.Compile(tr.p, pl, bind, kernels.Region{Buffer: &buffer{mem[last]}, Size: pl.TempBytes})
+	x, err := be.Compile(tr.p, pl, bind, kernels.Region{Buffer: &buffer{mem: mem[last]}, Size: pl.TempBytes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func checkSpans(t *testing.T, be *Backend, tr *trial) {
 
 func alignedBytes(t *testing.T, data []byte) []byte {
 	t.Helper()
-	b, err := aligned(int64(len(data)))
+	b, err := heap(int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
