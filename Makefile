@@ -5,7 +5,7 @@ TARGETS := windows/amd64 darwin/arm64 linux/arm64
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test race lint bench generate cross test-all clean
+.PHONY: build demo test race lint bench bench-peers generate cross test-all clean
 
 build: ## the binary, into bin/
 	$(GO) build -trimpath -o bin/ $(GRAFT)
@@ -30,6 +30,9 @@ lint: ## gofmt, vet, the repository's own rules; golangci-lint where it is insta
 
 bench: ## benchmarks; figures count side by side in one run only
 	$(GO) test -run '^$$' -bench . -benchmem ./bench ./kernels/cpu ./kernels/vulkan ./model/... ./elo/data
+
+bench-peers: ## the CPU engine beside PyTorch, OpenBLAS and oneDNN (PYTHON has torch); the table goes to docs/results
+	bench/peers.sh
 
 generate: ## rebuild what is generated and show what changed; needs glslang-tools, spirv-tools, for matrix kernels .ci/matrix, $$GRAFT_DATA
 	$(GO) generate ./...

@@ -28,7 +28,7 @@ echo "conformance"
 
 peer=()
 if "$python" -c 'import torch' 2>/dev/null; then
-	peer=(-peer "$python bench/gpu/peer.py")
+	peer=(-peer "$python bench/versus/pytorch.py")
 else
 	echo "$python has no torch: no peer" >&2
 fi

@@ -14,6 +14,6 @@
 // causal mask leaves, a step counts matrix products, losses and attention. Percent of
 // peak is against the vendor's dense figure and is left out for cards not listed.
 //
-// PyTorch runs in a process of its own (peer.py). Without it, or where it cannot run a
-// case, the columns stay empty and the table says why.
+// PyTorch runs in a process of its own (bench/versus/pytorch.py). Without it, or where
+// it cannot run a case, the columns stay empty and the table says why.
 package main

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"graft/bench/versus"
 )
 
 // TestMain is the fake peer when the test starts itself as one.
@@ -19,14 +20,13 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "answers":
-		fmt.Println(`{"device": "fake", "torch": "0"}`)
-		dec := json.NewDecoder(os.Stdin)
-		for {
-			var r request
-			if err := dec.Decode(&r); err != nil {
+		fmt.Println(`{"device": "fake", "versions": {"PyTorch": "0"}}`)
+		for in := versus.NewRequests(os.Stdin); ; {
+			r, err := in.Next()
+			if err != nil {
 				os.Exit(0)
 			}
-			if r.Case.Kind == kindAdamW {
+			if r.Case.Kind == versus.KindAdamW {
 				fmt.Println(`{"error": "no AdamW today"}`)
 				continue
 			}
@@ -72,13 +72,13 @@ func TestSmall(t *testing.T) {
 		if c.Bytes > 0 {
 			unit = "GB/s"
 		}
-		if c.Kind == kindStep {
+		if c.Kind == versus.KindStep {
 			unit = "tokens/s"
 		}
 		if !strings.Contains(row, unit) {
 			t.Errorf("%s: row %q has no %s", c.Name, row, unit)
 		}
-		if has := strings.Contains(row, "| quick, slow x2.00 |"); has != (c.Kind != kindAdamW) {
+		if has := strings.Contains(row, "| quick, slow x2.00 |"); has != (c.Kind != versus.KindAdamW) {
 			t.Errorf("%s: row %q: names the peer's variants: %v", c.Name, row, has)
 		}
 	}
@@ -116,20 +116,19 @@ func TestBudget(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	r := result{
-		Case:   benchCase{Name: "x", DType: "bf16", FLOPs: 1e12},
-		Graft:  [][]float64{{0.02, 0.04, 0.03}, {0.01}},
-		Peer:   map[string][][]float64{"a": {{0.01}, {0.02}}, "b": {{1}, {1}}},
-		Memory: [2]int64{1 << 30, 0},
-	}
+	r := result{versus.Result{
+		Case:   versus.Case{Name: "x", DType: "bf16", FLOPs: 1e12},
+		Times:  map[string][][]float64{versus.Graft: {{0.02, 0.04, 0.03}, {0.01}}, "a": {{0.01}, {0.02}}, "b": {{1}, {1}}},
+		Memory: map[string]int64{ours: 1 << 30},
+	}}
 	tests := []struct{ name, got, want string }{
 		{"rate", r.rate(0.02), "50 TFLOP/s"},
 		{"of peak", r.ofPeak(0.02, peakOf("NVIDIA H200")), "5.1 %"},
 		{"unknown card", r.ofPeak(0.02, peakOf("llvmpipe")), ""},
-		{"best", r.best(), "a"},
+		{"best", r.Best(), "a"},
 		{"bytes", r.bytes(), "1024 MiB, -"},
-		{"ratio", fmt.Sprintf("%.3f", r.ratio("a")), "1.167"}, // of 0.01/0.03 and 0.02/0.01
-		{"none", fmt.Sprint(math.IsNaN(median(nil))), "true"},
+		{"ratio", fmt.Sprintf("%.3f", r.Ratio("a")), "1.167"}, // of 0.01/0.03 and 0.02/0.01
+		{"none", fmt.Sprint(math.IsNaN(versus.Median(nil))), "true"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

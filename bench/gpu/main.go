@@ -10,10 +10,10 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
+	"graft/bench/versus"
 	"graft/kernels"
 	_ "graft/kernels/cpu"
 	_ "graft/kernels/vulkan"
@@ -33,7 +33,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.device, "device", "vulkan", "Graft's `device`")
-	flag.StringVar(&o.peer, "peer", "", "`command` that runs peer.py; empty is no peer")
+	flag.StringVar(&o.peer, "peer", "", "`command` that runs bench/versus/pytorch.py; empty is no peer")
 	flag.StringVar(&o.peerDevice, "peer-device", "cuda", "PyTorch's `device`")
 	flag.BoolVar(&o.small, "small", false, "sizes for a software driver: proves the path, says nothing about speed")
 	flag.StringVar(&o.only, "only", "", "`regexp` of the cases to run")
@@ -57,7 +57,7 @@ func main() {
 type report struct {
 	Device  string // of Graft
 	Numbers string // its numerics fingerprint
-	Peer    hello
+	Peer    versus.Hello
 	NoPeer  string // why there is none
 	Small   bool
 	Rounds  int
@@ -65,14 +65,19 @@ type report struct {
 }
 
 // result is a case and what came of it.
-type result struct {
-	Case   benchCase
-	Graft  [][]float64            // seconds, by round
-	Peer   map[string][][]float64 // by variant, by round
-	Memory [2]int64               // Graft's plan, the peer's most
-	Err    string                 // why Graft has no figure
-	Notes  []string
-}
+type result struct{ versus.Result }
+
+// The names of the sides.
+const (
+	ours   = "Graft"
+	theirs = "PyTorch"
+)
+
+// A turn is at least one run, and ends after so many or so long.
+const (
+	turnRuns    = 10
+	turnSeconds = 0.8
+)
 
 func run(ctx context.Context, o options, out, log io.Writer) error {
 	only, err := regexp.Compile(o.only)
@@ -86,14 +91,17 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 	defer be.Close()
 	caps := be.Caps()
 	rep := report{Device: caps.Device, Numbers: caps.Fingerprint, Small: o.small, Rounds: o.rounds}
-	var p *peer
-	if o.peer == "" {
+	local := versus.NewLocal(be)
+	defer local.Close()
+	sides := []versus.Named{{Name: ours, Side: local}}
+	if args := append(strings.Fields(o.peer), o.peerDevice); len(args) == 1 {
 		rep.NoPeer = "no peer was asked for"
-	} else if p, err = startPeer(o.peer, o.peerDevice); err != nil {
+	} else if p, err := versus.Start(nil, args[0], args[1:]...); err != nil {
 		rep.NoPeer = err.Error()
 	} else {
 		defer p.Close()
 		rep.Peer = p.Hello
+		sides = append(sides, versus.Named{Name: theirs, Side: p})
 	}
 	began := time.Now()
 	for _, c := range allCases(o.small) {
@@ -102,9 +110,12 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 		}
 		var r result
 		if late := time.Since(began); late > o.budget {
-			r = result{Case: c, Err: fmt.Sprintf("not begun: %v of %v were over", late.Round(time.Second), o.budget)}
+			r.Case, r.Err = c, fmt.Sprintf("not begun: %v of %v were over", late.Round(time.Second), o.budget)
 		} else {
-			r = measure(ctx, be, p, c, o.rounds)
+			r.Result = versus.Measure(ctx, sides, c, o.rounds, turnSeconds, turnRuns)
+			if err := local.Close(); err != nil { // its memory is the peer's now
+				return err
+			}
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -113,72 +124,6 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 		rep.Results = append(rep.Results, r)
 	}
 	return save(rep, o.out, out)
-}
-
-// A turn is at least one run, and ends after so many or so long.
-const (
-	turnRuns    = 10
-	turnSeconds = 0.8
-)
-
-// measure gives both sides their turns, one after the other.
-func measure(ctx context.Context, be kernels.Backend, p *peer, c benchCase, rounds int) result {
-	res := result{Case: c, Peer: map[string][][]float64{}}
-	var r runner
-	var err error
-	if c.Kind == kindStep {
-		var s *step
-		if s, err = newStep(be, c); err == nil {
-			res.Case.FLOPs, r = s.flops, s
-		}
-	} else {
-		r, err = newOperation(be, c)
-	}
-	if err != nil {
-		res.Err = err.Error()
-	} else {
-		defer r.Close()
-		res.Memory[0] = r.memory()
-	}
-	for range rounds {
-		if res.Err == "" {
-			if ts, err := turn(ctx, r); err != nil {
-				res.Err = err.Error()
-			} else {
-				res.Graft = append(res.Graft, ts)
-			}
-		}
-		if p == nil {
-			continue
-		}
-		a, err := p.ask(request{c, turnSeconds, turnRuns})
-		if err != nil {
-			res.Notes = append(res.Notes, "PyTorch: "+err.Error())
-			break
-		}
-		for variant, ts := range a.Variants {
-			res.Peer[variant] = append(res.Peer[variant], ts)
-		}
-		res.Memory[1] = max(res.Memory[1], a.Memory)
-		for _, n := range a.Notes {
-			if n = "PyTorch: " + n; !slices.Contains(res.Notes, n) {
-				res.Notes = append(res.Notes, n)
-			}
-		}
-	}
-	return res
-}
-
-func turn(ctx context.Context, r runner) (ts []float64, err error) {
-	began := time.Now()
-	for len(ts) < turnRuns && (len(ts) == 0 || time.Since(began).Seconds() < turnSeconds) {
-		s, err := r.run(ctx)
-		if err != nil {
-			return nil, err
-		}
-		ts = append(ts, s)
-	}
-	return ts, nil
 }
 
 // notName matches what does not go into a file's name.

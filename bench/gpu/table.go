@@ -2,10 +2,9 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"math"
-	"slices"
 	"strings"
+
+	"graft/bench/versus"
 )
 
 // table writes a report as Markdown.
@@ -17,9 +16,9 @@ func table(rep report) string {
 		b.WriteString("**Small sizes: this shows that everything runs, and nothing about speed.**\n\n")
 	}
 	if rep.NoPeer == "" {
-		fmt.Fprintf(&b, "Peer: PyTorch %s on %s. ", rep.Peer.Torch, rep.Peer.Device)
+		fmt.Fprintf(&b, "Peer: PyTorch %s on %s. ", rep.Peer.Versions[theirs], rep.Peer.Device)
 	} else {
-		fmt.Fprintf(&b, "Peer: none (%s). ", oneLine(rep.NoPeer))
+		fmt.Fprintf(&b, "Peer: none (%s). ", versus.OneLine(rep.NoPeer))
 	}
 	fmt.Fprintf(&b, "Medians over %d turns of each side; Graft / PyTorch is the median of the turns' ratios of speed, against PyTorch's fastest variant. Numerics: `%s`.\n\n", rep.Rounds, rep.Numbers)
 	if rep.NoPeer == "" {
@@ -34,7 +33,7 @@ func table(rep report) string {
 	var notes []string
 	for _, r := range rep.Results {
 		for _, n := range r.Notes {
-			notes = append(notes, r.Case.Name+": "+oneLine(n))
+			notes = append(notes, r.Case.Name+": "+versus.OneLine(n))
 		}
 	}
 	if len(notes) > 0 {
@@ -46,20 +45,20 @@ func table(rep report) string {
 func (r *result) row(b *strings.Builder, pk *peak) {
 	fmt.Fprintf(b, "| %s | %s |", r.Case.Name, r.Case.DType)
 	if r.Err != "" {
-		fmt.Fprintf(b, " %s | |", oneLine(r.Err))
+		fmt.Fprintf(b, " %s | |", versus.OneLine(r.Err))
 	} else {
-		t := median(flat(r.Graft))
+		t := r.Seconds(versus.Graft)
 		fmt.Fprintf(b, " %s | %s |", r.rate(t), r.ofPeak(t, pk))
 	}
-	best := r.best()
+	best := r.Best()
 	if best == "" {
 		b.WriteString(" | | |")
 	} else {
-		fmt.Fprintf(b, " %s | %s |", r.rate(median(flat(r.Peer[best]))), r.variants(best))
+		fmt.Fprintf(b, " %s | %s |", r.rate(r.Seconds(best)), r.Variants(best))
 		if r.Err != "" {
 			b.WriteString(" |")
 		} else {
-			fmt.Fprintf(b, " %.2f |", r.ratio(best))
+			fmt.Fprintf(b, " %.2f |", r.Ratio(best))
 		}
 	}
 	fmt.Fprintf(b, " %s |\n", r.bytes())
@@ -68,7 +67,7 @@ func (r *result) row(b *strings.Builder, pk *peak) {
 // rate is the speed of a run that takes so many seconds, in the case's unit.
 func (r *result) rate(seconds float64) string {
 	switch {
-	case r.Case.Kind == kindStep:
+	case r.Case.Kind == versus.KindStep:
 		tokens := float64(r.Case.Batch*r.Case.T) / seconds
 		if r.Case.FLOPs == 0 {
 			return fmt.Sprintf("%.0f tokens/s", tokens)
@@ -97,41 +96,10 @@ func (r *result) ofPeak(seconds float64, pk *peak) string {
 	return fmt.Sprintf("%.1f %%", 100*share)
 }
 
-// best is the peer's fastest variant, empty when it has none.
-func (r *result) best() (name string) {
-	least := math.Inf(1)
-	for _, v := range slices.Sorted(maps.Keys(r.Peer)) {
-		if t := median(flat(r.Peer[v])); t < least {
-			name, least = v, t
-		}
-	}
-	return name
-}
-
-// variants names the best one and how much longer the others take.
-func (r *result) variants(best string) string {
-	list := []string{best}
-	least := median(flat(r.Peer[best]))
-	for _, v := range slices.Sorted(maps.Keys(r.Peer)) {
-		if v != best {
-			list = append(list, fmt.Sprintf("%s x%.2f", v, median(flat(r.Peer[v]))/least))
-		}
-	}
-	return strings.Join(list, ", ")
-}
-
-// ratio is the median over the turns of the peer's time by Graft's.
-func (r *result) ratio(variant string) float64 {
-	var q []float64
-	for i := range min(len(r.Graft), len(r.Peer[variant])) {
-		q = append(q, median(r.Peer[variant][i])/median(r.Graft[i]))
-	}
-	return median(q)
-}
-
 func (r *result) bytes() string {
 	var s [2]string
-	for i, n := range r.Memory {
+	for i, side := range []string{ours, theirs} {
+		n := r.Memory[side]
 		if s[i] = "-"; n > 0 {
 			s[i] = fmt.Sprintf("%.4g MiB", float64(n)/(1<<20))
 		}
@@ -143,26 +111,10 @@ func (r *result) bytes() string {
 func (r *result) line() string {
 	s := r.Err
 	if s == "" {
-		s = r.rate(median(flat(r.Graft)))
+		s = r.rate(r.Seconds(versus.Graft))
 	}
-	if best := r.best(); best != "" {
-		s += fmt.Sprintf("; PyTorch (%s) %s", best, r.rate(median(flat(r.Peer[best]))))
+	if best := r.Best(); best != "" {
+		s += fmt.Sprintf("; PyTorch (%s) %s", best, r.rate(r.Seconds(best)))
 	}
-	return oneLine(s)
-}
-
-func flat(rounds [][]float64) []float64 { return slices.Concat(rounds...) }
-
-// median is NaN for none.
-func median(x []float64) float64 {
-	if len(x) == 0 {
-		return math.NaN()
-	}
-	s := slices.Sorted(slices.Values(x))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
-}
-
-// oneLine keeps a message inside of a cell.
-func oneLine(s string) string {
-	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", "/")
+	return versus.OneLine(s)
 }

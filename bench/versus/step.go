@@ -1,4 +1,4 @@
-package main
+package versus
 
 import (
 	"context"
@@ -26,7 +26,7 @@ type step struct {
 }
 
 // config writes a Llama of the shape as a config.json.
-func (s shape) config(positions int) ([]byte, error) {
+func (s Shape) config(positions int) ([]byte, error) {
 	return json.Marshal(map[string]any{
 		"model_type": "llama", "architectures": []string{"LlamaForCausalLM"}, "hidden_act": "silu",
 		"hidden_size": s.Width, "intermediate_size": s.FFN, "num_hidden_layers": s.Layers,
@@ -37,7 +37,7 @@ func (s shape) config(positions int) ([]byte, error) {
 
 // randomModel writes a model directory of the shape with bf16 weights drawn as an
 // untrained model's are: normal, 0.02.
-func randomModel(dir string, s shape, positions int) error {
+func randomModel(dir string, s Shape, positions int) error {
 	doc, err := s.config(positions)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (e randomIDs) AppendIDs(dst []int32, _ string, _ bool) ([]int32, error) {
 	return dst, nil
 }
 
-func newStep(be kernels.Backend, c benchCase) (_ *step, err error) {
+func newStep(be kernels.Backend, c Case) (_ *step, err error) {
 	tmp, err := os.MkdirTemp("", "graft-bench-")
 	if err != nil {
 		return nil, err

@@ -1,18 +1,22 @@
-"""PyTorch's side of bench/gpu: a line of JSON in, a line of JSON out.
+"""PyTorch's side: requests and answers as in serve.py.
 
-    python3 peer.py cuda
+    python3 pytorch.py cuda | cpu | cpu:THREADS
 
-The case of the last request stays prepared, so that turns cost only their runs.
-Operations are timed by the device's events, steps by the wall clock. Every case has
-one or more variants, PyTorch as its users would write it: eager, torch.compile, and
-for losses over a large vocabulary a chunked one.
+On a GPU operations are timed by the device's events and steps by the wall clock, on
+the processor everything by the wall clock. Every case has one or more variants,
+PyTorch as its users would write it: eager, torch.compile, and for losses over a large
+vocabulary a chunked one.
 """
 import contextlib
-import json
 import sys
 import time
 
-import torch
+import serve
+
+try:
+    import torch
+except ImportError as e:
+    serve.refuse(f"no PyTorch: {e}")
 import torch.nn.functional as F
 
 CHUNK = 1024  # rows of logits at a time in the chunked loss
@@ -66,10 +70,19 @@ class Block(torch.nn.Module):
         y = self.norm1(x)
         q, k, v = (w(y).view(b, t, -1, self.d).transpose(1, 2) for w in (self.q, self.k, self.v))
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        a = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        a = attend(q, k, v)
         x = x + self.o(a.transpose(1, 2).reshape(b, t, -1))
         y = self.norm2(x)
         return x + self.down(F.silu(self.gate(y)) * self.up(y))
+
+
+def attend(q, k, v):
+    """Causal attention. On the processor a forward and a backward pass take less time on
+    repeated keys and values than with enable_gqa (PyTorch 2.15)."""
+    if q.device.type == "cuda":
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    n = q.shape[1] // k.shape[1]
+    return F.scaled_dot_product_attention(q, k.repeat_interleave(n, 1), v.repeat_interleave(n, 1), is_causal=True)
 
 
 def rotate(x, cos, sin):
@@ -107,16 +120,22 @@ def build(c, dev):
         a = rand(c["k"], c["m"]).T if c.get("trans_a") else rand(c["m"], c["k"])
         b = rand(c["n"], c["k"]).T if c.get("trans_b") else rand(c["k"], c["n"])
         out = torch.empty(c["m"], c["n"], device=dev, dtype=dt)
-        return {"torch": lambda: torch.mm(a, b, out=out)}
+        ways = {"PyTorch": lambda: torch.mm(a, b, out=out)}
+        if dev.type == "cpu" and c.get("trans_b") and not c.get("trans_a"):  # a linear layer, by the oneDNN inside
+            ways["oneDNN in PyTorch"] = lambda: torch.ops.mkldnn._linear_pointwise(a, b.T, None, "none", [], "")
+        return ways
     if kind in ("attention", "attention_bwd"):
         shape = lambda heads: (c["batch"], heads, c["t"], c["d"])
         grad = kind == "attention_bwd"
         q, k, v = (rand(*shape(n)).requires_grad_(grad) for n in (c["h"], c["kv"], c["kv"]))
-        sdpa = lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        ways = {"SDPA": lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)}
+        if dev.type == "cpu":
+            ways["SDPA, repeated heads"] = lambda: attend(q, k, v)
         if not grad:
-            return {"sdpa": sdpa}
-        o, up = sdpa(), rand(*shape(c["h"]))
-        return {"sdpa": lambda: torch.autograd.grad(o, (q, k, v), up, retain_graph=True)}
+            return ways
+        up = rand(*shape(c["h"]))
+        backward = lambda o: lambda: torch.autograd.grad(o, (q, k, v), up, retain_graph=True)
+        return {name: backward(forward()) for name, forward in ways.items()}
     if kind == "linear_ce":
         h, head = rand(c["n"], c["k"]).requires_grad_(), rand(c["vocab"], c["k"]).requires_grad_(bool(c.get("head")))
         targets = torch.randint(c["vocab"], (c["n"],), device=dev)
@@ -133,7 +152,7 @@ def build(c, dev):
 
 
 def steps(c, dev, dt):
-    """Weights and moments in bf16, which is less work than Graft's f32 masters."""
+    """Weights, gradients and moments in the case's type: in bf16 less work than Graft's f32 masters."""
     with torch.device(dev):
         m = Decoder(c["model"], c["t"]).to(dt)
     if not c.get("full"):
@@ -143,11 +162,15 @@ def steps(c, dev, dt):
     optimizer = torch.optim.AdamW(trained, lr=1e-7, fused=True)
     ids = torch.randint(c["model"]["vocab"], (c["batch"], c["t"] + 1), device=dev)
     compiled = torch.compile(m)
+    if dev.type == "cuda":
+        clip = lambda: torch.nn.utils.clip_grad_norm_(trained, 1.0, foreach=True)
+    else:
+        clip = lambda: torch.nn.utils.clip_grad_norm_(trained, 1.0)
 
     def step(model, loss):
         def run():
             model(ids[:, :-1], ids[:, 1:], loss).backward()
-            torch.nn.utils.clip_grad_norm_(trained, 1.0, foreach=True)
+            clip()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return run
@@ -170,47 +193,30 @@ def seconds(run, c, dev):
     return first.elapsed_time(last) / 1e3
 
 
-class Prepared:
+class Timed(serve.Prepared):
     """The case that is on the device now."""
 
     def __init__(self, dev):
-        self.dev, self.case, self.variants, self.notes = dev, None, {}, []
+        super().__init__(lambda c: build(c, dev), lambda run, c: seconds(run, c, dev))
+        self.dev = dev
 
-    def switch(self, case):
-        if case == self.case:
-            return
-        self.case, self.variants, self.notes = None, {}, []
+    def forget(self):
         torch._dynamo.reset()
         if self.dev.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        for name, run in build(case, self.dev).items():
-            try:
-                for _ in range(2):  # compile, choose kernels, fill caches
-                    seconds(run, case, self.dev)
-                self.variants[name] = run
-            except Exception as e:  # one variant less, said in the table
-                self.notes.append(f"{name}: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}")
-        self.case = case
 
-    def turn(self, request):
-        self.switch(request["case"])
-        out = {}
-        for name, run in self.variants.items():
-            began, out[name] = time.perf_counter(), []
-            while len(out[name]) < request["runs"] and (not out[name] or time.perf_counter() - began < request["seconds"]):
-                out[name].append(seconds(run, self.case, self.dev))
-        memory = torch.cuda.max_memory_allocated() if self.dev.type == "cuda" else 0
-        return {"variants": out, "memory": memory, "notes": self.notes}
+    def memory(self):
+        return torch.cuda.max_memory_allocated() if self.dev.type == "cuda" else 0
 
 
 def main():
-    answers = sys.stdout
-    sys.stdout = sys.stderr  # what libraries print is no answer
-    say = lambda x: print(json.dumps(x), file=answers, flush=True)
-    dev = torch.device(sys.argv[1])
+    kind, _, threads = sys.argv[1].partition(":")
+    dev = torch.device(kind)
     if dev.type == "cuda" and not torch.cuda.is_available():
-        return say({"error": f"PyTorch {torch.__version__} sees no CUDA device"})
+        serve.refuse(f"PyTorch {torch.__version__} sees no CUDA device")
+    if threads:
+        torch.set_num_threads(int(threads))
     torch.manual_seed(1)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -219,14 +225,8 @@ def main():
     if dev.type == "cuda":
         from torch.nn.attention import SDPBackend, sdpa_kernel
         flash, name = sdpa_kernel(SDPBackend.FLASH_ATTENTION), torch.cuda.get_device_name()
-    say({"device": name, "torch": torch.__version__})
-    prepared = Prepared(dev)
     with flash:
-        for line in sys.stdin:
-            try:
-                say(prepared.turn(json.loads(line)))
-            except Exception as e:
-                say({"error": f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"})
+        serve.serve(Timed(dev), {"device": name, "versions": {"PyTorch": torch.__version__}})
 
 
 main()

@@ -1,4 +1,4 @@
-package main
+package versus
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"graft/tensor"
 )
 
-// runner repeats a case and gives the seconds of one run.
+// runner repeats what it was made for and gives the seconds of one run.
 type runner interface {
 	run(ctx context.Context) (seconds float64, err error)
 	// memory is what the case holds on the device, in bytes.
@@ -36,24 +36,34 @@ func (o *opProgram) code(op kernels.Op, at kernels.Attr, in, out []kernels.View)
 }
 
 // program writes the instructions of a case; the last is the one that is timed.
-func program(c benchCase) *kernels.Program {
+func program(c Case) (*kernels.Program, error) {
 	o := &opProgram{kernels.Program{Name: c.Kind}}
 	switch c.Kind {
-	case kindMatMul:
-		o.matmul(c)
-	case kindAttention, kindAttentionBwd:
+	case KindMatMul:
+		o.matmul(c, c.dtype())
+	case KindWidened:
+		o.matmul(c, kernels.BF16)
+	case KindElementwise:
+		write, ok := elementwise[c.Op]
+		if !ok {
+			return nil, fmt.Errorf("versus: no element-wise operation %q", c.Op)
+		}
+		write(o, c)
+	case KindAttention, KindAttentionBwd:
 		o.attention(c)
-	case kindLinearCE:
+	case KindLinearCE:
 		o.linearCE(c)
-	case kindAdamW:
+	case KindAdamW:
 		o.adamw(c)
+	default:
+		return nil, fmt.Errorf("versus: no operation %q", c.Kind)
 	}
-	return &o.p
+	return &o.p, nil
 }
 
 type views = []kernels.View
 
-func (o *opProgram) matmul(c benchCase) {
+func (o *opProgram) matmul(c Case, weights kernels.DType) {
 	a, b := []int{c.M, c.K}, []int{c.K, c.N}
 	out := c.dtype()
 	if c.TransA {
@@ -63,23 +73,23 @@ func (o *opProgram) matmul(c benchCase) {
 		b = []int{c.N, c.K}
 	}
 	o.code(kernels.MatMul, kernels.Attr{TransA: c.TransA, TransB: c.TransB, Alpha: 1},
-		views{o.slot("a", c.dtype(), a...), o.slot("b", c.dtype(), b...)}, views{o.slot("c", out, c.M, c.N)})
+		views{o.slot("a", c.dtype(), a...), o.slot("b", weights, b...)}, views{o.slot("c", out, c.M, c.N)})
 }
 
-func (o *opProgram) attention(c benchCase) {
+func (o *opProgram) attention(c Case) {
 	dt, q, kv := c.dtype(), []int{c.Batch, c.T, c.H, c.D}, []int{c.Batch, c.T, c.KV, c.D}
 	in := views{o.slot("q", dt, q...), o.slot("k", dt, kv...), o.slot("v", dt, kv...),
 		o.slot("documents", kernels.I32, 2, c.Batch, c.T)}
 	out, lse := o.slot("o", dt, q...), o.slot("lse", kernels.F32, c.Batch, c.H, c.T)
 	at := kernels.Attr{Scale: 1 / float32(c.D)}
 	o.code(kernels.Attention, at, in, views{out, lse})
-	if c.Kind == kindAttentionBwd {
+	if c.Kind == KindAttentionBwd {
 		in = append(in, out, lse, o.slot("do", dt, q...))
 		o.code(kernels.AttentionBwd, at, in, views{o.slot("dq", dt, q...), o.slot("dk", dt, kv...), o.slot("dv", dt, kv...)})
 	}
 }
 
-func (o *opProgram) linearCE(c benchCase) {
+func (o *opProgram) linearCE(c Case) {
 	at := kernels.Attr{Scale: 1}
 	out := views{o.slot("loss", kernels.F32, c.N), o.slot("dh", c.dtype(), c.N, c.K)}
 	if c.Head {
@@ -90,15 +100,18 @@ func (o *opProgram) linearCE(c benchCase) {
 		o.slot("targets", kernels.I32, c.N), o.slot("scale", kernels.F32, c.N)}, out)
 }
 
-func (o *opProgram) adamw(c benchCase) {
+func (o *opProgram) adamw(c Case) {
 	at := kernels.Attr{Opt: kernels.WithStore, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1}
 	in := views{o.slot("grad", kernels.F32, c.N), o.slot("hyper", kernels.F32, kernels.HyperLen), o.slot("state", kernels.F32, kernels.StateLen)}
 	o.code(kernels.AdamW, at, in, views{o.slot("w", kernels.F32, c.N), o.slot("m", kernels.F32, c.N),
 		o.slot("v", kernels.F32, c.N), o.slot("store", kernels.BF16, c.N)})
 }
 
-func newOperation(be kernels.Backend, c benchCase) (_ *operation, err error) {
-	p := program(c)
+func newOperation(be kernels.Backend, c Case) (_ *operation, err error) {
+	p, err := program(c)
+	if err != nil {
+		return nil, err
+	}
 	o := &operation{store: tensor.NewStore(be), instr: len(p.Code) - 1}
 	defer func() {
 		if err != nil {
@@ -139,12 +152,19 @@ func (o *operation) run(ctx context.Context) (float64, error) {
 func (o *operation) memory() int64 { return o.store.Memory().Total() }
 func (o *operation) Close() error  { return o.store.Close() }
 
+func (c Case) vocab() int {
+	if c.Model != nil {
+		return c.Model.Vocab
+	}
+	return c.Vocab
+}
+
 // fillBlock is how many elements of a large operand are drawn; they repeat.
 const fillBlock = 1 << 20
 
 // fill writes what a case needs into a slot: random numbers around zero, targets and
 // documents that are valid, a state block in the middle of a run.
-func fill(s *tensor.Store, slot kernels.Slot, c benchCase) error {
+func fill(s *tensor.Store, slot kernels.Slot, c Case) error {
 	r := rand.New(rand.NewPCG(1, uint64(len(slot.Name))))
 	n := slot.Len()
 	block := slot
@@ -155,7 +175,11 @@ func fill(s *tensor.Store, slot kernels.Slot, c benchCase) error {
 		switch slot.Name {
 		case "targets":
 			for i := range x {
-				x[i] = int32(r.IntN(c.Vocab))
+				x[i] = int32(r.IntN(c.vocab()))
+			}
+		case "positions":
+			for i := range x {
+				x[i] = int32(i % 512)
 			}
 		case "documents": // one document a row, from 0 to T
 			for i := n / 2; i < n; i++ {
