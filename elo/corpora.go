@@ -131,7 +131,7 @@ func (c *corpora) evaluate(run func(s *data.Stream, add func(b *data.Batch, loss
 		if name == "" {
 			name = corpus.Path()
 		}
-		scores := eval.NewScores(name, false)
+		scores := eval.NewScores(name, eval.Totals)
 		if err := run(s, scores.Add); err != nil {
 			return nil, err
 		}

@@ -23,6 +23,7 @@ type evalOptions struct {
 	batch       int
 	device      string
 	json        bool
+	perToken    bool
 }
 
 func newEval(a *app) *cobra.Command {
@@ -51,6 +52,7 @@ special tokens that the tokenizer adds, and no end-of-text token.`,
 	textFlags(f, &o.text)
 	deviceFlag(f, &o.device)
 	f.BoolVar(&o.json, "json", false, "print JSON: an object for each file, with every document")
+	f.BoolVar(&o.perToken, "per-token", false, "with --json: in every document the ids predicted and the loss of each, in nats")
 	return cmd
 }
 
@@ -60,6 +62,9 @@ func (o *evalOptions) check() error {
 	}
 	if o.sequenceLen < 2 {
 		return usagef("eval: --sequence-len: found %d, want 2 or more", o.sequenceLen)
+	}
+	if o.perToken && !o.json {
+		return usagef("eval: --per-token: found no --json, want both: losses of tokens have no other form")
 	}
 	if o.batch < 1 || o.batch > 1<<20 {
 		return usagef("eval: --micro-batch-size: found %d, want 1 or more", o.batch)
@@ -121,6 +126,16 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	return nil
 }
 
+func (o *evalOptions) detail() eval.Detail {
+	switch {
+	case o.perToken:
+		return eval.PerToken
+	case o.json:
+		return eval.PerDocument
+	}
+	return eval.Totals
+}
+
 func (o *evalOptions) load(ctx context.Context, ck *model.Checkpoint, tok *tokenizer.Tokenizer, file string) (*data.Corpus, error) {
 	d := parseCorpus(file)
 	c, err := data.Load(ctx, d.Path, d.Lang, tok, data.LoadOptions{
@@ -139,7 +154,7 @@ func (o *evalOptions) score(ctx context.Context, a *app, m *eval.Model, c *data.
 	if err != nil {
 		return err
 	}
-	scores := eval.NewScores(c.Path(), o.json)
+	scores := eval.NewScores(c.Path(), o.detail())
 	if err := m.Run(ctx, s, scores.Add); err != nil {
 		return err
 	}

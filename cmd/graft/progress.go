@@ -180,13 +180,20 @@ type docInfo struct {
 	Document int    `json:"document"`
 	Tokens   int64  `json:"tokens"`
 	NLL      number `json:"nll_per_token"`
+
+	Targets []int32  `json:"targets,omitempty"` // ids of the tokens predicted
+	Losses  []number `json:"losses,omitempty"`  // nats, one for each target
 }
 
 func newScoreInfo(s eval.Scores) scoreInfo {
 	out := scoreInfo{Name: s.Name, Tokens: s.Tokens, Bytes: s.Bytes, NLL: number(s.PerToken()),
 		Perplexity: number(s.Perplexity()), BitsPerByte: number(s.BitsPerByte())}
 	for _, d := range s.Docs {
-		out.Documents = append(out.Documents, docInfo{Document: d.Index, Tokens: d.Tokens, NLL: number(d.PerToken())})
+		info := docInfo{Document: d.Index, Tokens: d.Tokens, NLL: number(d.PerToken()), Targets: d.Targets}
+		for _, loss := range d.Losses {
+			info.Losses = append(info.Losses, number(loss))
+		}
+		out.Documents = append(out.Documents, info)
 	}
 	return out
 }

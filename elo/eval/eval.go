@@ -4,7 +4,7 @@
 //
 //	m, err := eval.New(be, checkpoint, 512, 4)
 //	err = m.Load(checkpoint)
-//	s := eval.NewScores("es", true)
+//	s := eval.NewScores("es", eval.Totals)
 //	err = m.Run(ctx, stream, s.Add)
 //	fmt.Println(s.BitsPerByte())
 //
@@ -37,18 +37,30 @@ type Scores struct {
 	Bytes  int64   `json:"bytes"`          // of text that those stand for
 	Docs   []Doc   `json:"documents,omitempty"`
 
-	perDoc bool
+	detail Detail
 }
+
+// Detail is what scores keep beside the sums over the corpus.
+type Detail int
+
+const (
+	Totals      Detail = iota // nothing
+	PerDocument               // a sum for each document
+	PerToken                  // and in it every token predicted, with its loss
+)
 
 // Doc is the score of one document.
 type Doc struct {
 	Index  int     `json:"document"` // in the order of the corpus
 	Nats   float64 `json:"nats"`
 	Tokens int64   `json:"tokens"`
+
+	Targets []int32   `json:"targets,omitempty"` // (Tokens), in order; nil unless PerToken
+	Losses  []float32 `json:"losses,omitempty"`  // (Tokens), nats
 }
 
-// NewScores returns empty scores. perDoc keeps a sum for each document.
-func NewScores(name string, perDoc bool) *Scores { return &Scores{Name: name, perDoc: perDoc} }
+// NewScores returns empty scores.
+func NewScores(name string, detail Detail) *Scores { return &Scores{Name: name, detail: detail} }
 
 // Add adds a batch with its losses (N), in nats.
 func (s *Scores) Add(b *data.Batch, losses []float32) {
@@ -59,19 +71,23 @@ func (s *Scores) Add(b *data.Batch, losses []float32) {
 		loss := float64(losses[i])
 		s.Nats += loss
 		s.Tokens++
-		if s.perDoc {
-			s.addDoc(int(b.Index[i]), loss)
+		if s.detail >= PerDocument {
+			d := s.doc(int(b.Index[i]))
+			d.Nats += loss
+			d.Tokens++
+			if s.detail >= PerToken {
+				d.Targets, d.Losses = append(d.Targets, target), append(d.Losses, losses[i])
+			}
 		}
 	}
 	s.Bytes += b.Bytes
 }
 
-func (s *Scores) addDoc(index int, loss float64) {
+func (s *Scores) doc(index int) *Doc {
 	for len(s.Docs) <= index {
 		s.Docs = append(s.Docs, Doc{Index: len(s.Docs)})
 	}
-	s.Docs[index].Nats += loss
-	s.Docs[index].Tokens++
+	return &s.Docs[index]
 }
 
 // PerToken is the mean loss in nats.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -15,16 +16,25 @@ import (
 )
 
 func TestScores(t *testing.T) {
-	s := NewScores("es", true)
+	s := NewScores("es", PerToken)
 	b := &data.Batch{Targets: []int32{5, -1, 7, 8}, Index: []int32{0, 0, 2, 2}, Bytes: 6}
 	s.Add(b, []float32{1, 100, 2, 3})
 	s.Add(b, []float32{2, 100, 2, 2})
 	if s.Nats != 12 || s.Tokens != 6 || s.Bytes != 12 {
 		t.Errorf("got %v nats, %d tokens, %d bytes, want 12, 6, 12", s.Nats, s.Tokens, s.Bytes)
 	}
-	want := []Doc{{0, 3, 2}, {1, 0, 0}, {2, 9, 4}}
-	if !slices.Equal(s.Docs, want) {
+	want := []Doc{
+		{0, 3, 2, []int32{5, 5}, []float32{1, 2}}, {Index: 1},
+		{2, 9, 4, []int32{7, 8, 7, 8}, []float32{2, 3, 2, 2}}}
+	if !reflect.DeepEqual(s.Docs, want) {
 		t.Errorf("got %v, want %v", s.Docs, want)
+	}
+	for detail, want := range map[Detail][]Doc{Totals: nil, PerDocument: {{Index: 0, Nats: 1, Tokens: 1}, {Index: 1}, {Index: 2, Nats: 5, Tokens: 2}}} {
+		s := NewScores("es", detail)
+		s.Add(b, []float32{1, 100, 2, 3})
+		if !reflect.DeepEqual(s.Docs, want) {
+			t.Errorf("detail %d: got %v, want %v", detail, s.Docs, want)
+		}
 	}
 	for _, c := range []struct {
 		name      string

@@ -16,7 +16,15 @@ import (
 )
 
 // long adds shapes of real models to every suite of the test binary.
-var long = flag.Bool("long", false, "kerneltest: add shapes of real models")
+var long = flag.Bool("long", false, "kerneltest: add shapes of real models, and tests of every path of a kernel")
+
+// NeedsLong skips a test that takes minutes, unless -long is given.
+func NeedsLong(t *testing.T) {
+	t.Helper()
+	if !*long {
+		t.Skip("needs -long")
+	}
+}
 
 // Limits on the work of one case and of a whole suite without -long, so that
 // it can run on every change.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/kerneltest"
 	"graft/kernels/ref"
 )
 
@@ -75,6 +76,7 @@ func (s attentionSetup) backward(r *rig) {
 // documents and windows whose edges lie inside of tiles, heads that share keys, and heads
 // of one to five times 64, of which the widest take two workgroups.
 func TestAttentionTiles(t *testing.T) {
+	kerneltest.NeedsLong(t)
 	b := open(t)
 	f, h, e := kernels.F32, kernels.BF16, kernels.F16
 	for i, s := range []attentionSetup{

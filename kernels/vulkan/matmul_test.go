@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/kerneltest"
 )
 
 // matmulCase is a shape with what is added to the product.
@@ -231,6 +232,7 @@ func matmulVariant(name string, buffers, parts int) choice {
 // all transpositions, at addresses that allow wide loads and ones that do not, with edges
 // inside tiles, and c a window whose surroundings must stay.
 func TestMatMulVariants(t *testing.T) {
+	kerneltest.NeedsLong(t)
 	b := open(t)
 	f, h, e := kernels.F32, kernels.BF16, kernels.F16
 	types := [][3]kernels.DType{{f, f, f}, {h, h, h}, {h, f, f}, {e, e, e}, {f, h, f}, {f, e, h}}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/kerneltest"
 )
 
 // normShapes are rows by columns at which the kernels change: rows side by side and
@@ -15,6 +16,7 @@ import (
 var normShapes = [][2]int{{700, 8}, {33, 64}, {37, 130}, {5, 1024}, {3, 2052}, {2, 8190}, {2, 8192}, {3, 8196}, {2, 9001}, {530, 516}, {70, 65540}}
 
 func TestRMSNormShapes(t *testing.T) {
+	kerneltest.NeedsLong(t)
 	b := open(t)
 	for _, s := range normShapes {
 		for offset, typ := range []kernels.DType{kernels.F32, kernels.BF16} { // BF16 not at vectors
@@ -33,6 +35,7 @@ func TestRMSNormShapes(t *testing.T) {
 }
 
 func TestRMSNormBwdShapes(t *testing.T) {
+	kerneltest.NeedsLong(t)
 	b := open(t)
 	for _, s := range normShapes {
 		for offset, typ := range []kernels.DType{kernels.F32, kernels.F16} { // of dy: F16 not at vectors

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/kerneltest"
 	"graft/kernels/ref"
 )
 
@@ -119,6 +120,7 @@ func TestCopyPaths(t *testing.T) {
 // TestReducePaths holds each way of reducing to the oracle. The path column has the
 // vectors of each launch: 1 along terms, 2 along outputs.
 func TestReducePaths(t *testing.T) {
+	kerneltest.NeedsLong(t)
 	b := open(t)
 	f, h, e := kernels.F32, kernels.BF16, kernels.F16
 	for _, c := range []struct {
@@ -177,6 +179,7 @@ func TestReducePaths(t *testing.T) {
 // TestBinaryPaths holds broadcasts to the oracle. The path column says which launches take
 // vectors.
 func TestBinaryPaths(t *testing.T) {
+	kerneltest.NeedsLong(t)
 	b := open(t)
 	for _, c := range []struct {
 		name   string

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/kerneltest"
 )
 
 // ints adds a persistent slot of I32.
@@ -117,6 +118,7 @@ func runs(ids []int) (order, starts []int) {
 // TestStridedRows holds the kernels that take rows at a stride to the oracle, with and
 // without vectors.
 func TestStridedRows(t *testing.T) {
+	kerneltest.NeedsLong(t)
 	b := open(t)
 	for _, typ := range []kernels.DType{kernels.F32, kernels.BF16} {
 		for _, c := range []struct {

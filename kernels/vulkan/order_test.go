@@ -63,6 +63,7 @@ const provable = 1 << 18
 // TestBarriersOfOps proves the launches of every operation that has kernels: what they
 // declare is all that they touch.
 func TestBarriersOfOps(t *testing.T) {
+	kerneltest.NeedsLong(t)
 	b := open(t)
 	for op := range kernels.NumOps {
 		if expanders[op] == nil {

@@ -13,7 +13,7 @@ import (
 // asks for it and demands that the layer objects. Without the layer the write would be real.
 func TestWriteOutside(t *testing.T) {
 	if os.Getenv("GRAFT_WRITE_OUTSIDE") == "" {
-		t.Skip("set GRAFT_WRITE_OUTSIDE, under GPU-assisted validation only")
+		t.Skip("needs GRAFT_WRITE_OUTSIDE, and GPU-assisted validation with it")
 	}
 	b := open(t)
 	const n = 256
