@@ -4,14 +4,15 @@ import (
 	"math"
 
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 // attentionTile is how many queries, and how many keys, a tile of scores has:
 // about 64, and whole panels of the micro-kernel both ways.
-func attentionTile(mk microKernel) int {
-	both := mk.mr * mk.nr
-	if both%max(mk.mr, mk.nr) == 0 && max(mk.mr, mk.nr)%min(mk.mr, mk.nr) == 0 {
-		both = max(mk.mr, mk.nr)
+func attentionTile(mk *simd.Tier) int {
+	both := mk.MR * mk.NR
+	if both%max(mk.MR, mk.NR) == 0 && max(mk.MR, mk.NR)%min(mk.MR, mk.NR) == 0 {
+		both = max(mk.MR, mk.NR)
 	}
 	return blocks(64, both) * both
 }
@@ -25,13 +26,13 @@ type heads struct {
 	nh, nk, nt, ns int
 	hd, padded     int // head size, and rounded up to panels
 	scale, softCap float32
-	mk             microKernel
+	mk             *simd.Tier
 	tile           int
 }
 
-func newHeads(in kernels.Instr, d kernels.Dims, mk microKernel) heads {
+func newHeads(in kernels.Instr, d kernels.Dims, mk *simd.Tier) heads {
 	hd := d.Get('D')
-	return heads{nh: d.Get('H'), nk: d.Get('K'), nt: d.Get('T'), ns: d.Get('S'), hd: hd, padded: blocks(hd, mk.nr) * mk.nr,
+	return heads{nh: d.Get('H'), nk: d.Get('K'), nt: d.Get('T'), ns: d.Get('S'), hd: hd, padded: blocks(hd, mk.NR) * mk.NR,
 		scale: in.Attr.Scale, softCap: in.Attr.SoftCap, mk: mk, tile: attentionTile(mk)}
 }
 
@@ -57,17 +58,17 @@ func (x *heads) panelRange(b, t0, n, j0, j1 int) (from, to int) {
 	if hi <= lo {
 		return 0, 0
 	}
-	return lo / x.mk.nr * x.mk.nr, hi
+	return lo / x.mk.NR * x.mk.NR, hi
 }
 
 // scoreTile sets s, row by row of x.tile, to the products of packed queries
 // and packed keys that are visible (and a few beside them).
 func (x *heads) scoreTile(s, qp, kp []float32, b, t0, n, j0, j1 int) {
-	mr, nr := x.mk.mr, x.mk.nr
+	mr, nr := x.mk.MR, x.mk.NR
 	for i := 0; i < n; i += mr {
 		from, to := x.panelRange(b, t0+i, min(mr, n-i), j0, j1)
 		for j := from; j < to; j += nr {
-			x.mk.run(x.hd, qp[i*x.hd:], kp[j*x.hd:], s[i*x.tile+j:], x.tile, false)
+			x.mk.Gemm(x.hd, qp[i*x.hd:], kp[j*x.hd:], s[i*x.tile+j:], x.tile, false)
 		}
 	}
 }
@@ -95,11 +96,11 @@ func finiteRows(x []float32) bool {
 func lowerAttention(b *builder, in kernels.Instr, d kernels.Dims) {
 	q, k, v, o, lse := b.view(in.In[0]), b.view(in.In[1]), b.view(in.In[2]), b.view(in.Out[0]), b.view(in.Out[1])
 	reads, vis := b.visibility(in, d)
-	x := newHeads(in, d, portable)
+	x := newHeads(in, d, b.tier)
 	tiles := blocks(x.nt, x.tile)
 	b.add(step{
 		kernel: "attention", reads: append(reads, q, k, v), writes: []operand{o, lse}, tasks: d.Get('B') * x.nh * tiles,
-		local: x.tile * (2*x.hd + 2*x.padded + 2*x.tile + 2 + x.mk.nr),
+		local: x.tile * (2*x.hd + 2*x.padded + 2*x.tile + 2 + x.mk.NR),
 		bind: func(m *memory) task {
 			x := attention{x}
 			x.q, x.k, x.v, x.o, x.lse, x.vis = m.array(q), m.array(k), m.array(v), m.array(o), m.array(lse).f, vis(m)
@@ -122,7 +123,7 @@ func (x *attention) queries(b, h, t0 int, local []float32) {
 	s, pp := carve(&local, w*w), carve(&local, w*w)
 	largest, sums, buf := carve(&local, w), carve(&local, w), local
 	kh := h / (x.nh / x.nk)
-	packRows(qp, x.q, x.row(x.q, b, t0, h), x.q.stride[1], n, hd, x.mk.mr, x.scale, buf)
+	packRows(qp, x.q, x.row(x.q, b, t0, h), x.q.stride[1], n, hd, x.mk.MR, x.scale, buf)
 	clear(acc)
 	clear(sums)
 	for i := range largest {
@@ -131,10 +132,10 @@ func (x *attention) queries(b, h, t0 int, local []float32) {
 	first, last := x.keys(b, t0, n)
 	for j0 := first; j0 < last; j0 += w {
 		j1 := min(j0+w, last)
-		packRows(kp, x.k, x.row(x.k, b, j0, kh), x.k.stride[1], j1-j0, hd, x.mk.nr, 1, buf)
-		packColumns(vp, x.v, x.row(x.v, b, j0, kh), x.v.stride[1], hd, j1-j0, x.mk.nr, 1, buf)
+		packRows(kp, x.k, x.row(x.k, b, j0, kh), x.k.stride[1], j1-j0, hd, x.mk.NR, 1, buf)
+		packColumns(vp, x.v, x.row(x.v, b, j0, kh), x.v.stride[1], hd, j1-j0, x.mk.NR, 1, buf)
 		x.scoreTile(s, qp, kp, b, t0, n, j0, j1)
-		clear(pp[:blocks(n, x.mk.mr)*x.mk.mr*w])
+		clear(pp[:blocks(n, x.mk.MR)*x.mk.MR*w])
 		for i := range n {
 			x.softmax(s[i*w:], pp, acc[i*x.padded:(i+1)*x.padded], &largest[i], &sums[i], b, t0, i, j0, j1)
 		}
@@ -181,7 +182,7 @@ func (x *attention) softmax(s, pp, acc []float32, largest, sum *float32, b, t0, 
 		*largest = m
 	}
 	*sum += float32(expSum(s, m))
-	mr := x.mk.mr
+	mr := x.mk.MR
 	to := pp[i/mr*mr*x.tile+lo*mr+i%mr:]
 	for j, p := range s {
 		to[j*mr] = p
@@ -190,14 +191,14 @@ func (x *attention) softmax(s, pp, acc []float32, largest, sum *float32, b, t0, 
 
 // weigh adds the weights in panels times the packed values to acc.
 func (x *attention) weigh(acc, pp, vp []float32, b, t0, n, j0, j1 int) {
-	mr, nr, nj := x.mk.mr, x.mk.nr, j1-j0
+	mr, nr, nj := x.mk.MR, x.mk.NR, j1-j0
 	for i := 0; i < n; i += mr {
 		from, to := x.panelRange(b, t0+i, min(mr, n-i), j0, j1)
 		if from >= to {
 			continue
 		}
 		for c := 0; c < x.padded; c += nr {
-			x.mk.run(to-from, pp[i*x.tile+from*mr:], vp[c*nj+from*nr:], acc[i*x.padded+c:], x.padded, true)
+			x.mk.Gemm(to-from, pp[i*x.tile+from*mr:], vp[c*nj+from*nr:], acc[i*x.padded+c:], x.padded, true)
 		}
 	}
 }

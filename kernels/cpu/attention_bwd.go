@@ -9,7 +9,7 @@ func lowerAttentionBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 	o, lse, do := b.view(in.In[4]), b.view(in.In[5]), b.view(in.In[6])
 	dq, dk, dv := b.view(in.Out[0]), b.view(in.Out[1]), b.view(in.Out[2])
 	reads, vis := b.visibility(in, d)
-	x := newHeads(in, d, portable)
+	x := newHeads(in, d, b.tier)
 	b.add(step{
 		kernel: "attention_bwd", reads: append(reads, q, k, v, o, lse, do), writes: []operand{dq, dk, dv},
 		tasks: d.Get('B') * x.nk,
@@ -76,10 +76,10 @@ func (x *attentionBwd) head(b, kh int, local []float32) {
 func (x *attentionBwd) queries(l *bwdTile, b, h, kh, t0 int) {
 	n, hd, mk := min(x.tile, x.nt-t0), x.hd, x.mk
 	at, ag := x.row(x.q, b, t0, h), x.row(x.do, b, t0, h)
-	packRows(l.qp, x.q, at, x.q.stride[1], n, hd, mk.mr, x.scale, l.buf)
-	packRows(l.gp, x.do, ag, x.do.stride[1], n, hd, mk.mr, 1, l.buf)
-	packColumns(l.qc, x.q, at, x.q.stride[1], hd, n, mk.nr, 1, l.buf)
-	packColumns(l.gc, x.do, ag, x.do.stride[1], hd, n, mk.nr, 1, l.buf)
+	packRows(l.qp, x.q, at, x.q.stride[1], n, hd, mk.MR, x.scale, l.buf)
+	packRows(l.gp, x.do, ag, x.do.stride[1], n, hd, mk.MR, 1, l.buf)
+	packColumns(l.qc, x.q, at, x.q.stride[1], hd, n, mk.NR, 1, l.buf)
+	packColumns(l.gc, x.do, ag, x.do.stride[1], hd, n, mk.NR, 1, l.buf)
 	finite := finiteRows(l.qc[:n*x.padded]) && finiteRows(l.gc[:n*x.padded])
 	clear(l.dq)
 	for i := range n {
@@ -94,14 +94,14 @@ func (x *attentionBwd) queries(l *bwdTile, b, h, kh, t0 int) {
 	for j0 := first / x.tile * x.tile; j0 < last; j0 += x.tile {
 		j1 := min(j0+x.tile, last)
 		ak := x.row(x.k, b, j0, kh)
-		packRows(l.kp, x.k, ak, x.k.stride[1], j1-j0, hd, mk.nr, 1, l.buf)
-		packRows(l.vp, x.v, x.row(x.v, b, j0, kh), x.v.stride[1], j1-j0, hd, mk.nr, 1, l.buf)
-		packColumns(l.kc, x.k, ak, x.k.stride[1], hd, j1-j0, mk.nr, 1, l.buf)
+		packRows(l.kp, x.k, ak, x.k.stride[1], j1-j0, hd, mk.NR, 1, l.buf)
+		packRows(l.vp, x.v, x.row(x.v, b, j0, kh), x.v.stride[1], j1-j0, hd, mk.NR, 1, l.buf)
+		packColumns(l.kc, x.k, ak, x.k.stride[1], hd, j1-j0, mk.NR, 1, l.buf)
 		x.scoreTile(l.s, l.qp, l.kp, b, t0, n, j0, j1)
 		x.scoreTile(l.dp, l.gp, l.vp, b, t0, n, j0, j1)
 		clear(l.pt[:n*x.tile])
 		clear(l.dst[:n*x.tile])
-		clear(l.ds[:blocks(n, mk.mr)*mk.mr*x.tile])
+		clear(l.ds[:blocks(n, mk.MR)*mk.MR*x.tile])
 		for i := range n {
 			x.gradient(l, b, t0, i, n, j0, j1)
 		}
@@ -123,7 +123,7 @@ func (x *attentionBwd) gradient(l *bwdTile, b, t0, i, n, j0, j1 int) {
 	if hi <= lo {
 		return
 	}
-	mr := x.mk.mr
+	mr := x.mk.MR
 	p, ds := l.s[i*x.tile+lo:i*x.tile+hi], l.dp[i*x.tile+lo:i*x.tile+hi]
 	lse, delta := float64(l.lse[i]), l.delta[i]
 	if x.softCap == 0 {
@@ -151,14 +151,14 @@ func (x *attentionBwd) gradient(l *bwdTile, b, t0, i, n, j0, j1 int) {
 
 // multiply adds ds k to dq, ds^T q to dk and p^T do to dv.
 func (x *attentionBwd) multiply(l *bwdTile, b, t0, n, j0, j1 int) {
-	mr, nr, nj, w := x.mk.mr, x.mk.nr, j1-j0, x.padded
+	mr, nr, nj, w := x.mk.MR, x.mk.NR, j1-j0, x.padded
 	for i := 0; i < n; i += mr {
 		from, to := x.panelRange(b, t0+i, min(mr, n-i), j0, j1)
 		if from >= to {
 			continue
 		}
 		for c := 0; c < w; c += nr {
-			x.mk.run(to-from, l.ds[i*x.tile+from*mr:], l.kc[c*nj+from*nr:], l.dq[i*w+c:], w, true)
+			x.mk.Gemm(to-from, l.ds[i*x.tile+from*mr:], l.kc[c*nj+from*nr:], l.dq[i*w+c:], w, true)
 		}
 	}
 	for j := 0; j < nj; j += mr {
@@ -167,8 +167,8 @@ func (x *attentionBwd) multiply(l *bwdTile, b, t0, n, j0, j1 int) {
 			break
 		}
 		for c := 0; c < w; c += nr {
-			x.mk.run(n-from, l.dst[j*n+from*mr:], l.qc[c*n+from*nr:], l.dk[(j0+j)*w+c:], w, true)
-			x.mk.run(n-from, l.pt[j*n+from*mr:], l.gc[c*n+from*nr:], l.dv[(j0+j)*w+c:], w, true)
+			x.mk.Gemm(n-from, l.dst[j*n+from*mr:], l.qc[c*n+from*nr:], l.dk[(j0+j)*w+c:], w, true)
+			x.mk.Gemm(n-from, l.pt[j*n+from*mr:], l.gc[c*n+from*nr:], l.dv[(j0+j)*w+c:], w, true)
 		}
 	}
 }

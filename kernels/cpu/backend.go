@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 	"graft/kernels/plan"
 )
 
@@ -25,6 +26,7 @@ func init() {
 // goroutine at a time.
 type Backend struct {
 	pool   *pool
+	tier   *simd.Tier
 	closed bool
 	// concurrent runs the dispatches of each barrier group at once; set by
 	// tests so that the race detector sees a missing barrier.
@@ -33,7 +35,8 @@ type Backend struct {
 }
 
 // Open starts threads goroutines, the caller's counted: a decimal number, or
-// "" for GRAFT_THREADS or else GOMAXPROCS.
+// "" for GRAFT_THREADS or else GOMAXPROCS. GRAFT_CPU names the instructions to
+// use, one of simd.Tiers; without it they are the fastest that there are.
 func Open(threads string) (*Backend, error) {
 	from := "device cpu:" + threads
 	if threads == "" {
@@ -47,7 +50,11 @@ func Open(threads string) (*Backend, error) {
 			return nil, fmt.Errorf("cpu: %s: got %q threads, want 1 to 4096", from, threads)
 		}
 	}
-	return &Backend{pool: newPool(n), pay: wakePay}, nil
+	tier, err := simd.Choose(os.Getenv("GRAFT_CPU"))
+	if err != nil {
+		return nil, fmt.Errorf("cpu: GRAFT_CPU: %w", err)
+	}
+	return &Backend{pool: newPool(n), tier: tier, pay: wakePay}, nil
 }
 
 // Caps describes the processor.
@@ -55,7 +62,7 @@ func (b *Backend) Caps() kernels.Caps {
 	return kernels.Caps{
 		Name:        "cpu",
 		Device:      model(),
-		Fingerprint: fingerprint(),
+		Fingerprint: fingerprint(b.tier),
 		Align:       align,
 		Memory:      memoryBytes("MemAvailable"),
 		MatrixTypes: []kernels.DType{kernels.F32, kernels.BF16, kernels.F16},
@@ -66,11 +73,11 @@ func (b *Backend) Caps() kernels.Caps {
 // revision changes whenever a kernel's order of operations does.
 const revision = 1
 
-// fingerprint names what can change the bits of a result: the micro-kernel,
+// fingerprint names what can change the bits of a result: the instructions,
 // the revision of the kernels, the architecture, and whether the compiler
 // fuses a product and a sum into one rounding, as it may on some.
-func fingerprint() string {
-	s := fmt.Sprintf("cpu/%s/%d/%s", portable.name, revision, runtime.GOARCH)
+func fingerprint(t *simd.Tier) string {
+	s := fmt.Sprintf("cpu/%s/%d/%s", t.Name, revision, runtime.GOARCH)
 	if fused(1+0x1p-12, 1+0x1p-12, -1-0x1p-11) {
 		s += "+fma"
 	}
@@ -102,7 +109,7 @@ func (b *Backend) plan(p *kernels.Program) (kernels.Plan, *builder, plan.Layout,
 	if err := p.Validate(); err != nil {
 		return fail(err)
 	}
-	bd, err := build(p)
+	bd, err := build(p, b.tier)
 	if err != nil {
 		return fail(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 // operand is a view on a slot or on the scratch of the current instruction,
@@ -55,6 +56,7 @@ type step struct {
 // and, equally, for Compile.
 type builder struct {
 	p       *kernels.Program
+	tier    *simd.Tier
 	steps   []step
 	instr   int
 	flops   int64   // of the current instruction
@@ -63,8 +65,8 @@ type builder struct {
 }
 
 // build lowers a whole program.
-func build(p *kernels.Program) (*builder, error) {
-	b := &builder{p: p, scratch: make([]int64, len(p.Code))}
+func build(p *kernels.Program, tier *simd.Tier) (*builder, error) {
+	b := &builder{p: p, tier: tier, scratch: make([]int64, len(p.Code))}
 	for i, in := range p.Code {
 		d, err := kernels.Check(p, in)
 		if err != nil {
@@ -139,6 +141,7 @@ type memory struct {
 	temp    []byte   // the temporary region
 	scratch []int64  // per instruction: offset in temp
 	instr   int      // being bound
+	tier    *simd.Tier
 }
 
 // array binds an operand.
@@ -151,7 +154,7 @@ func (m *memory) array(o operand) *array {
 		mem = m.slots[o.slot]
 	}
 	b := mem[at:]
-	a := &array{dt: o.dt, b: b, shape: o.shape, stride: o.stride}
+	a := &array{tier: m.tier, dt: o.dt, b: b, shape: o.shape, stride: o.stride}
 	switch o.dt {
 	case kernels.F32:
 		a.f = cast[float32](b)

@@ -1,5 +1,6 @@
 // Package cpu runs programs on the processor: every operation of the table, in
-// portable Go, blocked for the caches and spread over a pool of goroutines.
+// vector instructions or portable Go, blocked for the caches and spread over a
+// pool of goroutines.
 //
 //	import _ "graft/kernels/cpu"
 //
@@ -9,7 +10,8 @@
 //
 // Storage is F32, BF16 or F16; arithmetic is f32, with float64 inside a few
 // scalar functions and sums where that costs nothing. The environment variable
-// GRAFT_THREADS sets the number of threads where the device name does not.
+// GRAFT_THREADS sets the number of threads where the device name does not, and
+// GRAFT_CPU the instructions to use (package simd), else the fastest there are.
 //
 // # Determinism
 //

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 // TestRunAllocatesNothing replays one instruction of every operation.
@@ -240,16 +241,35 @@ func TestCancelled(t *testing.T) {
 // does not: (1 + 2^-12)^2 is 1 + 2^-11 and a half unit that only a fused sum
 // still sees.
 func TestFingerprint(t *testing.T) {
-	got := open(t, 1, false).Caps().Fingerprint
-	if !strings.HasPrefix(got, "cpu/portable/") || !strings.Contains(got, runtime.GOARCH) {
-		t.Errorf("got %q, want cpu/portable/..., with the architecture", got)
+	be := open(t, 1, false)
+	for _, be.tier = range simd.Tiers() {
+		got := be.Caps().Fingerprint
+		if !strings.HasPrefix(got, "cpu/"+be.tier.Name+"/") || !strings.Contains(got, runtime.GOARCH) {
+			t.Errorf("got %q, want cpu/%s/..., with the architecture", got, be.tier.Name)
+		}
 	}
+	got := be.Caps().Fingerprint // portable is the last tier
 	a, b, c := make([]float32, 8), make([]float32, 4), make([]float32, 8)
 	a[0], b[0] = -1-0x1p-11, 1
 	a[4], b[2] = 1+0x1p-12, 1+0x1p-12
-	portable.run(2, a, b, c, 2, false)
+	be.tier.Gemm(2, a, b, c, 2, false)
 	if fma := strings.HasSuffix(got, "+fma"); fma != (c[0] != 0) {
 		t.Errorf("got %q, but the micro-kernel gives %v", got, c[0])
+	}
+}
+
+// TestChoice opens every tier by GRAFT_CPU, and none that does not exist.
+func TestChoice(t *testing.T) {
+	for _, tier := range simd.Tiers() {
+		t.Setenv("GRAFT_CPU", tier.Name)
+		if got := open(t, 1, false).tier; got != tier {
+			t.Errorf("GRAFT_CPU=%s: got %s", tier.Name, got.Name)
+		}
+	}
+	t.Setenv("GRAFT_CPU", "mmx")
+	_, err := Open("1")
+	if err == nil || !strings.HasPrefix(err.Error(), `cpu: GRAFT_CPU: `) || !strings.Contains(err.Error(), "portable") {
+		t.Errorf("GRAFT_CPU=mmx: got %v, want an error with the names", err)
 	}
 }
 

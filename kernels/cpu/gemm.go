@@ -1,6 +1,9 @@
 package cpu
 
-import "graft/kernels"
+import (
+	"graft/kernels"
+	"graft/kernels/cpu/simd"
+)
 
 // product is c = alpha op(a) op(b) [+ bias] [+ residual] + beta c.
 type product struct {
@@ -41,7 +44,7 @@ const (
 	blockK = 384
 )
 
-func newGemmShape(p *product, mk microKernel) gemmShape {
+func newGemmShape(p *product, mk *simd.Tier) gemmShape {
 	r := len(p.c.shape) - 2
 	g := gemmShape{m: p.c.shape[r], n: p.c.shape[r+1], k: p.a.shape[r+1]}
 	if p.transA {
@@ -53,15 +56,15 @@ func newGemmShape(p *product, mk microKernel) gemmShape {
 	}
 	g.batch = newPositions(p.c.shape[:r], strides...)
 	g.kc = min(blockK, g.k)
-	g.mc = min(blockM/mk.mr, blocks(g.m, mk.mr)) * mk.mr
-	g.nc = min(blockN/mk.nr, blocks(g.n, mk.nr)) * mk.nr
+	g.mc = min(blockM/mk.MR, blocks(g.m, mk.MR)) * mk.MR
+	g.nc = min(blockN/mk.NR, blocks(g.n, mk.NR)) * mk.NR
 	g.split(mk)
 	return g
 }
 
 // split makes tiles smaller until there are enough of them for a few threads,
 // or, while they hold much work, for many. It knows shapes only.
-func (g *gemmShape) split(mk microKernel) {
+func (g *gemmShape) split(mk *simd.Tier) {
 	for {
 		g.mt, g.nt = blocks(g.m, g.mc), blocks(g.n, g.nc)
 		tiles, work := g.mt*g.nt*g.batch.count, g.mc*g.nc*g.k
@@ -69,10 +72,10 @@ func (g *gemmShape) split(mk microKernel) {
 			return
 		}
 		switch {
-		case g.mc >= g.nc && g.mc >= 2*mk.mr:
-			g.mc = blocks(g.mc/2, mk.mr) * mk.mr
-		case g.nc >= 2*mk.nr:
-			g.nc = blocks(g.nc/2, mk.nr) * mk.nr
+		case g.mc >= g.nc && g.mc >= 2*mk.MR:
+			g.mc = blocks(g.mc/2, mk.MR) * mk.MR
+		case g.nc >= 2*mk.NR:
+			g.nc = blocks(g.nc/2, mk.NR) * mk.NR
 		default:
 			return
 		}
@@ -91,7 +94,7 @@ func (b *builder) product(p product) {
 	if p.beta != 0 {
 		reads = append(reads, p.c)
 	}
-	mk := portable
+	mk := b.tier
 	g := newGemmShape(&p, mk)
 	s := step{kernel: p.name, reads: reads, writes: writes}
 	if g.m <= smallM {
@@ -99,7 +102,7 @@ func (b *builder) product(p product) {
 		return
 	}
 	s.tasks = g.mt * g.nt * g.batch.count
-	s.local = g.mc*g.kc + g.kc*g.nc + g.mc*g.nc + max(g.kc, g.mc, g.nc) + mk.mr*mk.nr
+	s.local = g.mc*g.kc + g.kc*g.nc + g.mc*g.nc + max(g.kc, g.mc, g.nc) + mk.MR*mk.NR
 	s.bind = func(m *memory) task {
 		r := bindGemm(m, p, g, mk)
 		return r.task
@@ -111,14 +114,14 @@ func (b *builder) product(p product) {
 type gemm struct {
 	gemmShape
 	p              product
-	mk             microKernel
+	mk             *simd.Tier
 	a, b, c        *array
 	bias, residual *array
 	lda, ldb, ldc  int
 	ldr            int
 }
 
-func bindGemm(m *memory, p product, g gemmShape, mk microKernel) *gemm {
+func bindGemm(m *memory, p product, g gemmShape, mk *simd.Tier) *gemm {
 	r := len(p.c.shape) - 2
 	x := &gemm{gemmShape: g, p: p, mk: mk, a: m.array(p.a), b: m.array(p.b), c: m.array(p.c),
 		lda: p.a.stride[r], ldb: p.b.stride[r], ldc: p.c.stride[r]}
@@ -140,7 +143,7 @@ func (x *gemm) task(t int, local []float32) {
 	ap, bp := carve(&local, x.mc*x.kc), carve(&local, x.kc*x.nc)
 	own := carve(&local, x.mc*x.nc)
 	row := carve(&local, max(x.kc, x.mc, x.nc))
-	edge := carve(&local, x.mk.mr*x.mk.nr)
+	edge := carve(&local, x.mk.MR*x.mk.NR)
 	ao, bo := x.batch.offset(0, batch), x.batch.offset(1, batch)
 	co := x.batch.offset(2, batch) + i0*x.ldc + j0
 	w, ldw := own, n
@@ -151,14 +154,14 @@ func (x *gemm) task(t int, local []float32) {
 	for k0 := 0; k0 < x.k; k0 += x.kc {
 		kc := min(x.kc, x.k-k0)
 		if x.p.transB {
-			packRows(bp, x.b, bo+j0*x.ldb+k0, x.ldb, n, kc, x.mk.nr, 1, row)
+			packRows(bp, x.b, bo+j0*x.ldb+k0, x.ldb, n, kc, x.mk.NR, 1, row)
 		} else {
-			packColumns(bp, x.b, bo+k0*x.ldb+j0, x.ldb, n, kc, x.mk.nr, 1, row)
+			packColumns(bp, x.b, bo+k0*x.ldb+j0, x.ldb, n, kc, x.mk.NR, 1, row)
 		}
 		if x.p.transA {
-			packColumns(ap, x.a, ao+k0*x.lda+i0, x.lda, m, kc, x.mk.mr, x.p.alpha, row)
+			packColumns(ap, x.a, ao+k0*x.lda+i0, x.lda, m, kc, x.mk.MR, x.p.alpha, row)
 		} else {
-			packRows(ap, x.a, ao+i0*x.lda+k0, x.lda, m, kc, x.mk.mr, x.p.alpha, row)
+			packRows(ap, x.a, ao+i0*x.lda+k0, x.lda, m, kc, x.mk.MR, x.p.alpha, row)
 		}
 		x.multiply(w, ldw, ap, bp, m, n, kc, acc, edge)
 		acc = true
@@ -208,16 +211,16 @@ func (x *gemm) begin(w []float32, ldw, batch, i0, j0, m, n int, buf []float32) b
 // multiply runs the micro-kernel over the panels of a tile. Tiles that reach
 // past the edge go through a buffer.
 func (x *gemm) multiply(w []float32, ldw int, ap, bp []float32, m, n, kc int, acc bool, edge []float32) {
-	mr, nr := x.mk.mr, x.mk.nr
+	mr, nr := x.mk.MR, x.mk.NR
 	for j := 0; j < n; j += nr {
 		b := bp[j*kc : (j+nr)*kc]
 		for i := 0; i < m; i += mr {
 			a := ap[i*kc : (i+mr)*kc]
 			if i+mr <= m && j+nr <= n {
-				x.mk.run(kc, a, b, w[i*ldw+j:], ldw, acc)
+				x.mk.Gemm(kc, a, b, w[i*ldw+j:], ldw, acc)
 				continue
 			}
-			x.mk.run(kc, a, b, edge, nr, false)
+			x.mk.Gemm(kc, a, b, edge, nr, false)
 			for r := range min(mr, m-i) {
 				dst := w[(i+r)*ldw+j:][:min(nr, n-j)]
 				if acc {

@@ -12,7 +12,7 @@ func (b *builder) smallProduct(s step, p product, g gemmShape) {
 	s.tasks = nt * g.batch.count
 	s.local = g.m*g.k + g.m*width + max(g.k, width)
 	s.bind = func(m *memory) task {
-		x := bindGemm(m, p, g, portable)
+		x := bindGemm(m, p, g, b.tier)
 		return func(t int, local []float32) {
 			batch, j0 := t/nt, t%nt*width
 			n := min(width, g.n-j0)

@@ -6,6 +6,7 @@ import (
 
 	"graft/internal/f16"
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 // cast sees bytes as elements of another type. The bytes must be aligned for
@@ -41,6 +42,7 @@ func bytesOf(r kernels.Region, need int64, what string) ([]byte, error) {
 // array is an operand bound to memory. Element (i0, i1, ...) of the view lies
 // at i0*stride[0] + i1*stride[1] + ...
 type array struct {
+	tier   *simd.Tier
 	dt     kernels.DType
 	f      []float32 // F32
 	h      []uint16  // BF16, F16, U16
@@ -58,11 +60,11 @@ func (a *array) load(off, n int, buf []float32) []float32 {
 		return a.f[off : off+n : off+n]
 	case kernels.BF16:
 		buf = buf[:n:n]
-		f16.BF16ToF32(buf, a.h[off:off+n])
+		a.tier.WidenBF16(buf, a.h[off:off+n])
 		return buf
 	default:
 		buf = buf[:n:n]
-		f16.F16ToF32(buf, a.h[off:off+n])
+		a.tier.WidenF16(buf, a.h[off:off+n])
 		return buf
 	}
 }
@@ -121,9 +123,9 @@ func (a *array) store(off int, row []float32) {
 			copy(a.f[off:off+len(row)], row)
 		}
 	case kernels.BF16:
-		f16.F32ToBF16(a.h[off:off+len(row)], row)
+		a.tier.NarrowBF16(a.h[off:off+len(row)], row)
 	default:
-		f16.F32ToF16(a.h[off:off+len(row)], row)
+		a.tier.NarrowF16(a.h[off:off+len(row)], row)
 	}
 }
 

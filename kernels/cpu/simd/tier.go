@@ -1,0 +1,65 @@
+package simd
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Tier is the kernels of one instruction set. Unless a field says otherwise,
+// all slices have at least the length of the first, which is the number of
+// elements, and outputs may be inputs but not overlap them in part.
+type Tier struct {
+	Name string
+
+	// Gemm multiplies a packed panel of A (kc x MR) by one of B (kc x NR):
+	// c[i*ldc+j] = sum over k of a[k*MR+i] * b[k*NR+j], added to c if acc is
+	// set. Lengths: MR*kc, NR*kc, (MR-1)*ldc + NR.
+	Gemm   func(kc int, a, b, c []float32, ldc int, acc bool)
+	MR, NR int
+
+	Dot   func(x, y []float32) (sum float32) // sum x y
+	Axpy  func(y, x []float32, a float32)    // y += a x
+	Scale func(y, x []float32, a float32)    // y = a x
+
+	// Conversions are those of internal/f16, bit by bit.
+	WidenBF16  func(y []float32, x []uint16)
+	NarrowBF16 func(y []uint16, x []float32)
+	WidenF16   func(y []float32, x []uint16)
+	NarrowF16  func(y []uint16, x []float32)
+}
+
+// all are the tiers of this architecture that the machine can run, the fastest
+// first.
+var all = available()
+
+func available() []*Tier {
+	ts := append(native(), &portable)
+	for _, t := range ts {
+		if t.Gemm == nil {
+			t.Gemm, t.MR, t.NR = portable.Gemm, portable.MR, portable.NR
+		}
+	}
+	return ts
+}
+
+// Tiers are those that this machine can run, the fastest first. Tests loop
+// over them.
+func Tiers() []*Tier { return all }
+
+// Best is the fastest tier.
+func Best() *Tier { return all[0] }
+
+// Choose gives a tier by name, and the fastest for "".
+func Choose(name string) (*Tier, error) {
+	if name == "" {
+		return Best(), nil
+	}
+	var have []string
+	for _, t := range all {
+		if t.Name == name {
+			return t, nil
+		}
+		have = append(have, t.Name)
+	}
+	return nil, fmt.Errorf("simd: got %q, want one of %s", name, strings.Join(have, ", "))
+}
