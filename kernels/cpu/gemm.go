@@ -97,7 +97,7 @@ func (b *builder) product(p product) {
 	mk := b.tier
 	g := newGemmShape(&p, mk)
 	s := step{kernel: p.name, reads: reads, writes: writes}
-	if g.m <= smallM {
+	if g.m <= smallM(mk) {
 		b.smallProduct(s, p, g)
 		return
 	}

@@ -1,89 +1,163 @@
 package cpu
 
-// smallM is the most rows of c for which packing B costs more than it saves:
-// generation multiplies one token, or a few, by every weight.
-const smallM = 4
+import (
+	"graft/kernels"
+	"graft/kernels/cpu/simd"
+)
 
-// smallProduct adds a step that streams b once and packs only a.
+// Generation multiplies one token, or a few, by every weight: memory sets the
+// pace, so that b is streamed once, without packing.
+
+// smallM is the most rows of c for which packing b costs more than it saves.
+func smallM(t *simd.Tier) int {
+	if t.Name == "portable" {
+		return 4
+	}
+	return 8
+}
+
+// streamWidth is how many columns of c a task makes: of a large b enough to
+// work for a while, of a small one few, so that there is something for many
+// goroutines. Where b is stored by rows, a task reads part of each, which must
+// not be short.
+func (g *gemmShape) streamWidth(p *product) int {
+	column := g.k * p.b.dt.Size()
+	width := min(max(8<<10, g.n*column/64), 128<<10) / column
+	if p.transB {
+		return min(g.n, max(4, width/4*4))
+	}
+	return min(g.n, max(256, width/64*64))
+}
+
+// smallProduct adds a step that streams b.
 func (b *builder) smallProduct(s step, p product, g gemmShape) {
-	width := max(8, min(g.n, blocks(2*grain, g.k)))
+	width := g.streamWidth(&p)
 	nt := blocks(g.n, width)
 	s.kernel += "_small"
 	s.tasks = nt * g.batch.count
-	s.local = g.m*g.k + g.m*width + max(g.k, width)
+	s.local = g.m*g.k + g.m*width + max(4*g.k, width) + 4*b.tier.DotRows
 	s.bind = func(m *memory) task {
-		x := bindGemm(m, p, g, b.tier)
-		return func(t int, local []float32) {
-			batch, j0 := t/nt, t%nt*width
-			n := min(width, g.n-j0)
-			a := carve(&local, g.m*g.k)
-			w := carve(&local, g.m*width)
-			x.rowsOfA(a, batch)
-			if !x.begin(w, width, batch, 0, j0, g.m, n, local) {
-				clear(w)
-			}
-			bo := x.batch.offset(1, batch)
-			if p.transB {
-				for j := range n {
-					row := x.b.load(bo+(j0+j)*x.ldb, g.k, local)
-					for i := range g.m {
-						w[i*width+j] += dot(a[i*g.k:(i+1)*g.k], row)
-					}
-				}
-			} else {
-				for k := range g.k {
-					row := x.b.load(bo+k*x.ldb+j0, n, local)
-					for i := range g.m {
-						axpy(w[i*width:i*width+n], a[i*g.k+k], row)
-					}
-				}
-			}
-			co := x.batch.offset(2, batch) + j0
-			for i := range g.m {
-				x.c.store(co+i*x.ldc, w[i*width:i*width+n])
-			}
-		}
+		x := &smallGemm{gemm: bindGemm(m, p, g, b.tier), width: width, nt: nt}
+		return x.task
 	}
 	b.add(s)
 }
 
-// rowsOfA sets dst to alpha op(a), row by row.
-func (x *gemm) rowsOfA(dst []float32, batch int) {
-	ao := x.batch.offset(0, batch)
+// smallGemm is a product with few rows of c, bound to memory.
+type smallGemm struct {
+	*gemm
+	width int // columns of a task
+	nt    int // tasks across
+}
+
+// task computes some columns of c.
+func (x *smallGemm) task(t int, local []float32) {
+	batch, j0 := t/x.nt, t%x.nt*x.width
+	n := min(x.width, x.n-j0)
+	w := carve(&local, x.m*x.width) // c, rows of x.width
+	a, lda := x.left(batch, carve(&local, x.m*x.k))
+	if !x.begin(w, x.width, batch, 0, j0, x.m, n, local) {
+		clear(w)
+	}
+	bo := x.batch.offset(1, batch)
+	if x.p.transB {
+		x.dots(w, a, lda, bo+j0*x.ldb, n, local)
+	} else {
+		x.axpys(w, a, lda, bo+j0, n, local)
+	}
+	co := x.batch.offset(2, batch) + j0
 	for i := range x.m {
-		row := dst[i*x.k : (i+1)*x.k]
-		rs, cs := x.lda, 1
-		if x.p.transA {
-			rs, cs = 1, x.lda
-		}
+		x.c.store(co+i*x.ldc, w[i*x.width:i*x.width+n])
+	}
+}
+
+// left is alpha op(a) and the distance of its rows: a itself or a copy in buf.
+func (x *smallGemm) left(batch int, buf []float32) (a []float32, lda int) {
+	ao := x.batch.offset(0, batch)
+	rs, cs := x.lda, 1
+	if x.p.transA {
+		rs, cs = 1, x.lda
+	}
+	if x.a.dt == kernels.F32 && cs == 1 && x.p.alpha == 1 {
+		return x.a.f[ao:], rs
+	}
+	for i := range x.m {
+		row := buf[i*x.k : (i+1)*x.k]
 		copy(row, x.a.gather(ao+i*rs, x.k, cs, row))
 		if x.p.alpha != 1 {
-			for k := range row {
-				row[k] *= x.p.alpha
+			x.mk.Scale(row, row, x.p.alpha)
+		}
+	}
+	return buf, x.k
+}
+
+// dots adds the products with n rows of b, from off on, to w. Four rows are
+// read at once, a quarter of n apart: the processor fetches four long streams
+// ahead, faster than it does one.
+func (x *smallGemm) dots(w, a []float32, lda, off, n int, local []float32) {
+	out := carve(&local, 4*x.mk.DotRows)
+	q := n / 4
+	for j := range q {
+		at, ld := off+j*x.ldb, q*x.ldb
+		wide := x.b.f
+		if x.b.dt == kernels.F16 {
+			wide = local
+			for r := range 4 {
+				x.b.load(at+r*ld, x.k, wide[r*x.k:])
 			}
+			at, ld = 0, x.k
+		}
+		for i := 0; i < x.m; {
+			rows := 1
+			if x.m-i >= x.mk.DotRows {
+				rows = x.mk.DotRows
+			}
+			ai := a[i*lda:]
+			switch {
+			case x.b.dt == kernels.BF16 && rows == 1:
+				x.mk.DotsBF16(out, ai, lda, x.b.h[at:], ld, x.k)
+			case x.b.dt == kernels.BF16:
+				x.mk.TileDotsBF16(out, ai, lda, x.b.h[at:], ld, x.k)
+			case rows == 1:
+				x.mk.Dots(out, ai, lda, wide[at:], ld, x.k)
+			default:
+				x.mk.TileDots(out, ai, lda, wide[at:], ld, x.k)
+			}
+			for r, sum := range out[:4*rows] {
+				w[(i+r/4)*x.width+j+r%4*q] += sum
+			}
+			i += rows
+		}
+	}
+	for j := 4 * q; j < n; j++ {
+		row := x.b.load(off+j*x.ldb, x.k, local)
+		for i := range x.m {
+			w[i*x.width+j] += x.mk.Dot(a[i*lda:i*lda+x.k], row)
 		}
 	}
 }
 
-// dot is sum x y in eight lanes.
-func dot(x, y []float32) float32 {
-	var a, b, c, d, e, f, g, h float32
-	y = y[:len(x)]
-	for len(x) >= 8 && len(y) >= 8 {
-		a += x[0] * y[0]
-		b += x[1] * y[1]
-		c += x[2] * y[2]
-		d += x[3] * y[3]
-		e += x[4] * y[4]
-		f += x[5] * y[5]
-		g += x[6] * y[6]
-		h += x[7] * y[7]
-		x, y = x[8:], y[8:]
+// axpys adds the products with n columns of b, from off on, to w, eight rows
+// of b at once.
+func (x *smallGemm) axpys(w, a []float32, lda, off, n int, local []float32) {
+	k := 0
+	for ; k+8 <= x.k && x.b.dt != kernels.F16; k += 8 {
+		at := off + k*x.ldb
+		for i := range x.m {
+			c, f := w[i*x.width:i*x.width+n], a[i*lda+k:i*lda+k+8]
+			if x.b.dt == kernels.BF16 {
+				x.mk.AxpysBF16(c, f, x.b.h[at:], x.ldb)
+			} else {
+				x.mk.Axpys(c, f, x.b.f[at:], x.ldb)
+			}
+		}
 	}
-	for i, v := range x {
-		a += v * y[i]
+	for ; k < x.k; k++ {
+		row := x.b.load(off+k*x.ldb, n, local)
+		for i := range x.m {
+			x.mk.Axpy(w[i*x.width:i*x.width+n], row, a[i*lda+k])
+		}
 	}
-	return ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
 
 // axpy is y += a x.

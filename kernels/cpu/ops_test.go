@@ -116,7 +116,7 @@ func indexTrials(dt kernels.DType) []*trial {
 
 func matmulTrials(dt kernels.DType) []*trial {
 	var all []*trial
-	for _, s := range [][3]int{{1, 1, 1}, {1, 300, 500}, {3, 70, 41}, {4, 5, 3}, {64, 64, 64}, {65, 40, 67}, {127, 1000, 2}, {131, 400, 66}, {9, 33, 259}} {
+	for _, s := range [][3]int{{1, 1, 1}, {1, 300, 500}, {3, 70, 41}, {4, 5, 3}, {64, 64, 64}, {65, 40, 67}, {127, 1000, 2}, {131, 400, 66}, {9, 33, 259}, {5, 17, 6}, {7, 90, 530}, {8, 33, 71}} {
 		if s[0]*s[1]*s[2] > 1<<19 && dt == h16 {
 			continue // the oracle is slow
 		}

@@ -21,6 +21,18 @@ type Tier struct {
 	Axpy  func(y, x []float32, a float32)    // y += a x
 	Scale func(y, x []float32, a float32)    // y = a x
 
+	// Dots is out[j] = sum over k of x[k] w[j*ldw+k], k < n, for four rows of w,
+	// and TileDots the same for DotRows rows of x: out[i*4+j], from x[i*ldx+k].
+	Dots         func(out, x []float32, ldx int, w []float32, ldw, n int)
+	DotsBF16     func(out, x []float32, ldx int, w []uint16, ldw, n int)
+	TileDots     func(out, x []float32, ldx int, w []float32, ldw, n int)
+	TileDotsBF16 func(out, x []float32, ldx int, w []uint16, ldw, n int)
+	DotRows      int
+
+	// Axpys is y[j] += sum over r of a[r] w[r*ld+j], for eight rows of w.
+	Axpys     func(y, a []float32, w []float32, ld int)
+	AxpysBF16 func(y, a []float32, w []uint16, ld int)
+
 	// Conversions are those of internal/f16, bit by bit.
 	WidenBF16  func(y []float32, x []uint16)
 	NarrowBF16 func(y []uint16, x []float32)

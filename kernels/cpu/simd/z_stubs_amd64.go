@@ -6,14 +6,21 @@ import "unsafe"
 
 // tierAVX512 is the tier avx512.
 var tierAVX512 = Tier{
-	Name:       "avx512",
-	Dot:        dotAVX512,
-	Axpy:       axpyAVX512,
-	Scale:      scaleAVX512,
-	WidenBF16:  widenBF16AVX512,
-	NarrowBF16: narrowBF16AVX512,
-	WidenF16:   widenF16AVX512,
-	NarrowF16:  narrowF16AVX512,
+	Name:         "avx512",
+	DotRows:      4,
+	Dot:          dotAVX512,
+	Axpy:         axpyAVX512,
+	Scale:        scaleAVX512,
+	WidenBF16:    widenBF16AVX512,
+	NarrowBF16:   narrowBF16AVX512,
+	WidenF16:     widenF16AVX512,
+	NarrowF16:    narrowF16AVX512,
+	Dots:         dotsAVX512,
+	DotsBF16:     dotsBF16AVX512,
+	TileDots:     tileDotsAVX512,
+	TileDotsBF16: tileDotsBF16AVX512,
+	Axpys:        axpysAVX512,
+	AxpysBF16:    axpysBF16AVX512,
 }
 
 // dotAVX512 works like dotGo.
@@ -115,16 +122,121 @@ func narrowF16AVX512(y []uint16, x []float32) {
 //go:noescape
 func narrowF16AVX512Asm(y *uint16, x *float32, n int)
 
+// dotsAVX512 works like dotsGo.
+func dotsAVX512(out []float32, x []float32, ldx int, w []float32, ldw int, n int) {
+	out = out[:4]
+	x = x[:0*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 1, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	dotsAVX512Asm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func dotsAVX512Asm(out *float32, x *float32, ldx int, w *float32, ldw int, n int)
+
+// dotsBF16AVX512 works like dotsBF16Go.
+func dotsBF16AVX512(out []float32, x []float32, ldx int, w []uint16, ldw int, n int) {
+	out = out[:4]
+	x = x[:0*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 1, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	dotsBF16AVX512Asm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func dotsBF16AVX512Asm(out *float32, x *float32, ldx int, w *uint16, ldw int, n int)
+
+// tileDotsAVX512 works like tileDotsGo.
+func tileDotsAVX512(out []float32, x []float32, ldx int, w []float32, ldw int, n int) {
+	out = out[:16]
+	x = x[:3*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 4, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	tileDotsAVX512Asm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func tileDotsAVX512Asm(out *float32, x *float32, ldx int, w *float32, ldw int, n int)
+
+// tileDotsBF16AVX512 works like tileDotsBF16Go.
+func tileDotsBF16AVX512(out []float32, x []float32, ldx int, w []uint16, ldw int, n int) {
+	out = out[:16]
+	x = x[:3*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 4, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	tileDotsBF16AVX512Asm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func tileDotsBF16AVX512Asm(out *float32, x *float32, ldx int, w *uint16, ldw int, n int)
+
+// axpysAVX512 works like axpysGo.
+func axpysAVX512(y []float32, a []float32, w []float32, ld int) {
+	n := len(y)
+	a = a[:8]
+	w = w[:7*ld+n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(w, 8, ld, n)
+	}
+	axpysAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(w), ld, n)
+}
+
+//go:noescape
+func axpysAVX512Asm(y *float32, a *float32, w *float32, ld int, n int)
+
+// axpysBF16AVX512 works like axpysBF16Go.
+func axpysBF16AVX512(y []float32, a []float32, w []uint16, ld int) {
+	n := len(y)
+	a = a[:8]
+	w = w[:7*ld+n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(w, 8, ld, n)
+	}
+	axpysBF16AVX512Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(w), ld, n)
+}
+
+//go:noescape
+func axpysBF16AVX512Asm(y *float32, a *float32, w *uint16, ld int, n int)
+
 // tierAVX2 is the tier avx2.
 var tierAVX2 = Tier{
-	Name:       "avx2",
-	Dot:        dotAVX2,
-	Axpy:       axpyAVX2,
-	Scale:      scaleAVX2,
-	WidenBF16:  widenBF16AVX2,
-	NarrowBF16: narrowBF16AVX2,
-	WidenF16:   widenF16AVX2,
-	NarrowF16:  narrowF16AVX2,
+	Name:         "avx2",
+	DotRows:      2,
+	Dot:          dotAVX2,
+	Axpy:         axpyAVX2,
+	Scale:        scaleAVX2,
+	WidenBF16:    widenBF16AVX2,
+	NarrowBF16:   narrowBF16AVX2,
+	WidenF16:     widenF16AVX2,
+	NarrowF16:    narrowF16AVX2,
+	Dots:         dotsAVX2,
+	DotsBF16:     dotsBF16AVX2,
+	TileDots:     tileDotsAVX2,
+	TileDotsBF16: tileDotsBF16AVX2,
+	Axpys:        axpysAVX2,
+	AxpysBF16:    axpysBF16AVX2,
 }
 
 // dotAVX2 works like dotGo.
@@ -225,3 +337,101 @@ func narrowF16AVX2(y []uint16, x []float32) {
 
 //go:noescape
 func narrowF16AVX2Asm(y *uint16, x *float32, n int)
+
+// dotsAVX2 works like dotsGo.
+func dotsAVX2(out []float32, x []float32, ldx int, w []float32, ldw int, n int) {
+	out = out[:4]
+	x = x[:0*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 1, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	dotsAVX2Asm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func dotsAVX2Asm(out *float32, x *float32, ldx int, w *float32, ldw int, n int)
+
+// dotsBF16AVX2 works like dotsBF16Go.
+func dotsBF16AVX2(out []float32, x []float32, ldx int, w []uint16, ldw int, n int) {
+	out = out[:4]
+	x = x[:0*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 1, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	dotsBF16AVX2Asm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func dotsBF16AVX2Asm(out *float32, x *float32, ldx int, w *uint16, ldw int, n int)
+
+// tileDotsAVX2 works like tileDotsGo.
+func tileDotsAVX2(out []float32, x []float32, ldx int, w []float32, ldw int, n int) {
+	out = out[:8]
+	x = x[:1*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 2, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	tileDotsAVX2Asm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func tileDotsAVX2Asm(out *float32, x *float32, ldx int, w *float32, ldw int, n int)
+
+// tileDotsBF16AVX2 works like tileDotsBF16Go.
+func tileDotsBF16AVX2(out []float32, x []float32, ldx int, w []uint16, ldw int, n int) {
+	out = out[:8]
+	x = x[:1*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 2, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	tileDotsBF16AVX2Asm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func tileDotsBF16AVX2Asm(out *float32, x *float32, ldx int, w *uint16, ldw int, n int)
+
+// axpysAVX2 works like axpysGo.
+func axpysAVX2(y []float32, a []float32, w []float32, ld int) {
+	n := len(y)
+	a = a[:8]
+	w = w[:7*ld+n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(w, 8, ld, n)
+	}
+	axpysAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(w), ld, n)
+}
+
+//go:noescape
+func axpysAVX2Asm(y *float32, a *float32, w *float32, ld int, n int)
+
+// axpysBF16AVX2 works like axpysBF16Go.
+func axpysBF16AVX2(y []float32, a []float32, w []uint16, ld int) {
+	n := len(y)
+	a = a[:8]
+	w = w[:7*ld+n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(w, 8, ld, n)
+	}
+	axpysBF16AVX2Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(w), ld, n)
+}
+
+//go:noescape
+func axpysBF16AVX2Asm(y *float32, a *float32, w *uint16, ld int, n int)

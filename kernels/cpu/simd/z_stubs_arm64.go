@@ -6,14 +6,21 @@ import "unsafe"
 
 // tierNEON is the tier neon.
 var tierNEON = Tier{
-	Name:       "neon",
-	Dot:        dotNEON,
-	Axpy:       axpyNEON,
-	Scale:      scaleNEON,
-	WidenBF16:  widenBF16NEON,
-	NarrowBF16: narrowBF16NEON,
-	WidenF16:   widenF16NEON,
-	NarrowF16:  narrowF16NEON,
+	Name:         "neon",
+	DotRows:      4,
+	Dot:          dotNEON,
+	Axpy:         axpyNEON,
+	Scale:        scaleNEON,
+	WidenBF16:    widenBF16NEON,
+	NarrowBF16:   narrowBF16NEON,
+	WidenF16:     widenF16NEON,
+	NarrowF16:    narrowF16NEON,
+	Dots:         dotsNEON,
+	DotsBF16:     dotsBF16NEON,
+	TileDots:     tileDotsNEON,
+	TileDotsBF16: tileDotsBF16NEON,
+	Axpys:        axpysNEON,
+	AxpysBF16:    axpysBF16NEON,
 }
 
 // dotNEON works like dotGo.
@@ -114,3 +121,101 @@ func narrowF16NEON(y []uint16, x []float32) {
 
 //go:noescape
 func narrowF16NEONAsm(y *uint16, x *float32, n int)
+
+// dotsNEON works like dotsGo.
+func dotsNEON(out []float32, x []float32, ldx int, w []float32, ldw int, n int) {
+	out = out[:4]
+	x = x[:0*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 1, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	dotsNEONAsm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func dotsNEONAsm(out *float32, x *float32, ldx int, w *float32, ldw int, n int)
+
+// dotsBF16NEON works like dotsBF16Go.
+func dotsBF16NEON(out []float32, x []float32, ldx int, w []uint16, ldw int, n int) {
+	out = out[:4]
+	x = x[:0*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 1, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	dotsBF16NEONAsm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func dotsBF16NEONAsm(out *float32, x *float32, ldx int, w *uint16, ldw int, n int)
+
+// tileDotsNEON works like tileDotsGo.
+func tileDotsNEON(out []float32, x []float32, ldx int, w []float32, ldw int, n int) {
+	out = out[:16]
+	x = x[:3*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 4, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	tileDotsNEONAsm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func tileDotsNEONAsm(out *float32, x *float32, ldx int, w *float32, ldw int, n int)
+
+// tileDotsBF16NEON works like tileDotsBF16Go.
+func tileDotsBF16NEON(out []float32, x []float32, ldx int, w []uint16, ldw int, n int) {
+	out = out[:16]
+	x = x[:3*ldx+n]
+	w = w[:3*ldw+n]
+	if raceEnabled {
+		raceWrite(out, 1, 0, len(out))
+		raceRead(x, 4, ldx, n)
+		raceRead(w, 4, ldw, n)
+	}
+	tileDotsBF16NEONAsm(unsafe.SliceData(out), unsafe.SliceData(x), ldx, unsafe.SliceData(w), ldw, n)
+}
+
+//go:noescape
+func tileDotsBF16NEONAsm(out *float32, x *float32, ldx int, w *uint16, ldw int, n int)
+
+// axpysNEON works like axpysGo.
+func axpysNEON(y []float32, a []float32, w []float32, ld int) {
+	n := len(y)
+	a = a[:8]
+	w = w[:7*ld+n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(w, 8, ld, n)
+	}
+	axpysNEONAsm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(w), ld, n)
+}
+
+//go:noescape
+func axpysNEONAsm(y *float32, a *float32, w *float32, ld int, n int)
+
+// axpysBF16NEON works like axpysBF16Go.
+func axpysBF16NEON(y []float32, a []float32, w []uint16, ld int) {
+	n := len(y)
+	a = a[:8]
+	w = w[:7*ld+n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(w, 8, ld, n)
+	}
+	axpysBF16NEONAsm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(w), ld, n)
+}
+
+//go:noescape
+func axpysBF16NEONAsm(y *float32, a *float32, w *uint16, ld int, n int)

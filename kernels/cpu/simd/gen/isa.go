@@ -144,6 +144,14 @@ func (k *Kernel) text(p *pool) string {
 	return b.String()
 }
 
+// sumTo is where the sum or maximum of all lanes goes: to memory or a result.
+func (w *writer) sumTo(in *ins, address func(*writer, mem) string) string {
+	if in.mem.base > 0 {
+		return address(w, in.mem)
+	}
+	return fmt.Sprintf("%s+%d(FP)", w.k.results[in.imm], w.results[in.imm])
+}
+
 func (k *Kernel) asmName() string { return lower(k.name) + k.Suffix() + "Asm" }
 
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }

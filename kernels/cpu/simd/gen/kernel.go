@@ -57,6 +57,7 @@ type Kernel struct {
 	labels  int
 	loops   [][2]int // code ranges that a jump backwards repeats
 	marks   map[int]int
+	rows    []*Param // that Loop walks along besides
 	// While Loop describes its body:
 	unroll int // which copy
 	tail   bool
@@ -304,6 +305,9 @@ func (k *Kernel) Only(x, y V) V {
 // ResultSum returns the sum of all lanes of v as an F32 result.
 func (k *Kernel) ResultSum(name string, v V) { k.result(opSum, name, v) }
 
+// SumAt puts the sum of all lanes of v at off bytes from a register.
+func (k *Kernel) SumAt(base G, off int, v V) { k.emit(ins{op: opSum, s: [4]V{v}, mem: mem{base, off}}) }
+
 // ResultMax returns the largest lane of v, NaN if one is.
 func (k *Kernel) ResultMax(name string, v V) { k.result(opMost, name, v) }
 
@@ -388,6 +392,13 @@ func (k *Kernel) AddImm(g G, x int) { k.emit(ins{op: opAddImm, g: g, imm: x}) }
 // ShlImm shifts g left.
 func (k *Kernel) ShlImm(g G, by int) { k.emit(ins{op: opShlImm, g: g, imm: by}) }
 
+// Row is a row of elements that g points to. Loop walks along it, too.
+func (k *Kernel) Row(g G, kind Kind) *Param {
+	p := &Param{kind: kind, slice: true, reg: g}
+	k.rows = append(k.rows, p)
+	return p
+}
+
 // Label makes a label that Bind places.
 func (k *Kernel) Label() int { k.labels++; return k.labels }
 
@@ -426,6 +437,7 @@ func (k *Kernel) Loop(unroll int, body func(u int)) {
 			at = append(at, p)
 		}
 	}
+	at = append(at, k.rows...)
 	if k.count == 0 {
 		k.count = k.Reg()
 	}

@@ -62,6 +62,12 @@ var kernels = []struct {
 	{"NarrowBF16", narrowBF16},
 	{"WidenF16", widenF16},
 	{"NarrowF16", narrowF16},
+	{"Dots", oneDots(F32)},
+	{"DotsBF16", oneDots(U16)},
+	{"TileDots", tileDots(F32)},
+	{"TileDotsBF16", tileDots(U16)},
+	{"Axpys", axpys(F32)},
+	{"AxpysBF16", axpys(U16)},
 }
 
 // set is all kernels for one instruction set.

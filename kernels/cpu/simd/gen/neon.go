@@ -315,5 +315,5 @@ func (n neon) across(w *writer, in *ins) {
 			n.word(w, 0x6e20d400|s<<16|s<<5|s, "FADDP V%d.4S, V%d.4S, V%d.4S", s, s, s)
 		}
 	}
-	w.line("FMOVS F%d, %s+%d(FP)", s, w.k.results[in.imm], w.results[in.imm])
+	w.line("FMOVS F%d, %s", s, w.sumTo(in, func(w *writer, m mem) string { return fmt.Sprintf("%d(%s)", m.off, w.general(m.base)) }))
 }

@@ -107,6 +107,7 @@ func stubs(arch string, sets []set) string {
 		if s.mr > 0 {
 			fmt.Fprintf(&b, "\tMR: %d,\n\tNR: %d,\n", s.mr, s.nr)
 		}
+		fmt.Fprintf(&b, "\tDotRows: %d,\n", dotRows(isa))
 		for _, k := range s.kernels {
 			fmt.Fprintf(&b, "\t%s: %s%s,\n", k.name, lower(k.name), isa.Suffix())
 		}

@@ -358,7 +358,7 @@ func (x x86) across(w *writer, in *ins) {
 		w.line("VPERMILPS $%#x, X%d, X%d", order, n, t)
 		fold('X')
 	}
-	w.line("VMOVSS X%d, %s+%d(FP)", n, w.k.results[in.imm], w.results[in.imm])
+	w.line("VMOVSS X%d, %s", n, w.sumTo(in, x.address))
 }
 
 // extra fills in the registers and the address of an instruction.
