@@ -124,21 +124,23 @@ func newReader(b *testing.B, be kernels.Backend, size int64) func() float64 {
 	}
 }
 
-// sumWords reads with eight sums, so that nothing but the memory is waited for.
+// sumWords reads four parts side by side with two sums each, so that nothing
+// but the memory is waited for: one core reads four streams faster than one.
 func sumWords(x []uint64) uint64 {
+	q := len(x) / 8 * 2
 	var a, b, c, d, e, f, g, h uint64
-	for len(x) >= 8 {
-		a += x[0]
-		b += x[1]
-		c += x[2]
-		d += x[3]
-		e += x[4]
-		f += x[5]
-		g += x[6]
-		h += x[7]
-		x = x[8:]
+	w, y, z := x[q:2*q], x[2*q:3*q], x[3*q:4*q]
+	for i := 0; i+1 < q; i += 2 {
+		a += x[i]
+		b += x[i+1]
+		c += w[i]
+		d += w[i+1]
+		e += y[i]
+		f += y[i+1]
+		g += z[i]
+		h += z[i+1]
 	}
-	for _, v := range x {
+	for _, v := range x[4*q:] {
 		a += v
 	}
 	return a + b + c + d + e + f + g + h
