@@ -102,7 +102,7 @@ func (b *builder) product(p product) {
 		return
 	}
 	s.tasks = g.mt * g.nt * g.batch.count
-	s.local = g.mc*g.kc + g.kc*g.nc + g.mc*g.nc + max(g.kc, g.mc, g.nc) + mk.MR*mk.NR
+	s.local = g.mc*g.kc + g.kc*g.nc + g.mc*g.nc + max(16*g.kc, g.mc, 8*g.nc) + mk.MR*mk.NR
 	s.bind = func(m *memory) task {
 		r := bindGemm(m, p, g, mk)
 		return r.task
@@ -142,7 +142,7 @@ func (x *gemm) task(t int, local []float32) {
 	m, n := min(x.mc, x.m-i0), min(x.nc, x.n-j0)
 	ap, bp := carve(&local, x.mc*x.kc), carve(&local, x.kc*x.nc)
 	own := carve(&local, x.mc*x.nc)
-	row := carve(&local, max(x.kc, x.mc, x.nc))
+	row := carve(&local, max(16*x.kc, x.mc, 8*x.nc))
 	edge := carve(&local, x.mk.MR*x.mk.NR)
 	ao, bo := x.batch.offset(0, batch), x.batch.offset(1, batch)
 	co := x.batch.offset(2, batch) + i0*x.ldc + j0
@@ -220,15 +220,7 @@ func (x *gemm) multiply(w []float32, ldw int, ap, bp []float32, m, n, kc int, ac
 				x.mk.Gemm(kc, a, b, w[i*ldw+j:], ldw, acc)
 				continue
 			}
-			x.mk.Gemm(kc, a, b, edge, nr, false)
-			for r := range min(mr, m-i) {
-				dst := w[(i+r)*ldw+j:][:min(nr, n-j)]
-				if acc {
-					addTo(dst, edge[r*nr:r*nr+len(dst)])
-				} else {
-					copy(dst, edge[r*nr:])
-				}
-			}
+			x.mk.Edge(min(mr, m-i), min(nr, n-j), kc, a, b, w[i*ldw+j:], ldw, acc, edge)
 		}
 	}
 }

@@ -4,84 +4,115 @@ import "graft/kernels"
 
 // Packed panels hold w consecutive rows (of A) or columns (of B) side by side
 // for each k: panel p, element k*w + i is row p*w + i, column k. What is past
-// the edge is zero.
+// the edge is zero. The width w is the tier's MR or NR.
 
 // packRows packs n rows of kc contiguous elements each, ld apart, times alpha.
-// buf holds a row.
+// buf holds a row; with 16 rows it is faster for 16-bit types.
 func packRows(dst []float32, x *array, off, ld, n, kc, w int, alpha float32, buf []float32) {
-	i := 0
-	if x.dt == kernels.F32 && (w == 2 || w == 4) {
-		for ; i+w <= n; i += w {
-			src := x.f[off+i*ld:]
-			if w == 2 {
-				interleave2(dst[i*kc:(i+2)*kc], src, ld, alpha)
+	t := x.tier
+	group := t.MR // rows that are transposed at once
+	if w == t.NR {
+		group = t.Lanes
+	}
+	for i := 0; i < n; i += w {
+		panel := dst[i*kc : (i+w)*kc]
+		if n-i < w {
+			clear(panel)
+		}
+		for r := 0; r < min(w, n-i); r += group {
+			at := off + (i+r)*ld
+			if left := n - i - r; left >= group {
+				packGroup(panel[r:], x, at, ld, kc, w, buf)
 			} else {
-				interleave4(dst[i*kc:(i+4)*kc], src, ld, alpha)
+				packByOne(panel[r:], x, at, ld, left, 0, kc, w, buf)
 			}
 		}
-	}
-	for ; i < blocks(n, w)*w; i++ {
-		panel := dst[i/w*w*kc+i%w:]
-		if i >= n {
-			for k := range kc {
-				panel[k*w] = 0
-			}
-			continue
-		}
-		for k, v := range x.load(off+i*ld, kc, buf) {
-			panel[k*w] = alpha * v
+		if alpha != 1 {
+			t.Scale(panel, panel, alpha)
 		}
 	}
 }
 
-// interleave2 fills a panel of two rows, ld apart.
-func interleave2(dst, src []float32, ld int, alpha float32) {
-	kc := len(dst) / 2
-	a, b := src[:kc], src[ld:][:kc]
-	for k, v := range a {
-		d := dst[2*k:][:2]
-		d[0], d[1] = alpha*v, alpha*b[k]
+// packGroup packs the rows that a kernel takes at once.
+func packGroup(dst []float32, x *array, off, ld, kc, w int, buf []float32) {
+	t := x.tier
+	rows, step := t.MR, 16
+	if w == t.NR {
+		rows, step = t.Lanes, 4
+	}
+	whole := kc / step * step
+	most := whole
+	if x.dt != kernels.F32 { // widened in pieces that fit
+		most = len(buf) / rows / step * step
+	}
+	done := 0
+	for done < whole && most > 0 {
+		n := min(most, whole-done)
+		src, lds := x.block(off+done, ld, rows, n, buf)
+		if w == t.NR {
+			t.PackRowsNR(dst[done*w:], src, n, lds)
+		} else {
+			t.PackRowsMR(dst[done*w:], src, n, lds)
+		}
+		done += n
+	}
+	packByOne(dst, x, off, ld, rows, done, kc, w, buf)
+}
+
+// packByOne packs columns [from, to) of n rows element by element.
+func packByOne(dst []float32, x *array, off, ld, n, from, to, w int, buf []float32) {
+	if from == to {
+		return
+	}
+	for i := range n {
+		panel := dst[from*w+i:]
+		for k, v := range x.load(off+i*ld+from, to-from, buf) {
+			panel[k*w] = v
+		}
 	}
 }
 
-// interleave4 fills a panel of four rows, ld apart.
-func interleave4(dst, src []float32, ld int, alpha float32) {
-	kc := len(dst) / 4
-	a, b, c, e := src[:kc], src[ld:][:kc], src[2*ld:][:kc], src[3*ld:][:kc]
-	for k, v := range a {
-		d := dst[4*k:][:4]
-		d[0], d[1], d[2], d[3] = alpha*v, alpha*b[k], alpha*c[k], alpha*e[k]
+// block returns rows of n elements each as f32, and how far apart they are:
+// the memory itself, or widened copies in buf.
+func (a *array) block(off, ld, rows, n int, buf []float32) ([]float32, int) {
+	if a.dt == kernels.F32 {
+		return a.f[off : off+(rows-1)*ld+n], ld
 	}
+	for i := range rows {
+		a.load(off+i*ld, n, buf[i*n:])
+	}
+	return buf[:rows*n], n
 }
 
 // packColumns packs n columns out of kc rows, ld apart, times alpha. buf holds
-// a row.
+// a row; with eight it is faster for 16-bit types.
 func packColumns(dst []float32, x *array, off, ld, n, kc, w int, alpha float32, buf []float32) {
-	for k := range kc {
-		row := x.load(off+k*ld, n, buf)
-		at := k * w // in its panel
-		switch w {
-		case 2:
-			for len(row) >= 2 {
-				d := dst[at:][:2]
-				d[0], d[1] = alpha*row[0], alpha*row[1]
-				row, at = row[2:], at+2*kc
-			}
-		case 4:
-			for len(row) >= 4 {
-				d := dst[at:][:4]
-				d[0], d[1], d[2], d[3] = alpha*row[0], alpha*row[1], alpha*row[2], alpha*row[3]
-				row, at = row[4:], at+4*kc
-			}
+	t := x.tier
+	// Each row of memory is a stream for the cache, and has a page of its own.
+	most := 8
+	if x.dt != kernels.F32 {
+		most = max(1, min(most, len(buf)/max(1, n)))
+	}
+	panels, rest := n/w, n%w
+	if rest > 0 {
+		clear(dst[panels*w*kc : (panels+1)*w*kc])
+	}
+	for k := 0; k < kc; k += most {
+		rows := min(most, kc-k)
+		src, lds := x.block(off+k*ld, ld, rows, n, buf)
+		switch {
+		case panels == 0:
+		case w == t.NR:
+			t.PackColumnsNR(dst[k*w:], src, rows, panels, lds, w*kc)
+		default:
+			t.PackColumnsMR(dst[k*w:], src, rows, panels, lds, w*kc)
 		}
-		for len(row) > 0 {
-			d := dst[at:][:w]
-			got := copy(d, row)
-			for i := range d[:got] {
-				d[i] *= alpha
-			}
-			clear(d[got:])
-			row, at = row[got:], at+w*kc
+		for r := 0; r < rows && rest > 0; r++ {
+			copy(dst[panels*w*kc+(k+r)*w:][:rest], src[r*lds+panels*w:])
 		}
+	}
+	if alpha != 1 {
+		all := dst[:blocks(n, w)*w*kc]
+		t.Scale(all, all, alpha)
 	}
 }

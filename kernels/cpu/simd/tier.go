@@ -14,8 +14,25 @@ type Tier struct {
 	// Gemm multiplies a packed panel of A (kc x MR) by one of B (kc x NR):
 	// c[i*ldc+j] = sum over k of a[k*MR+i] * b[k*NR+j], added to c if acc is
 	// set. Lengths: MR*kc, NR*kc, (MR-1)*ldc + NR.
-	Gemm   func(kc int, a, b, c []float32, ldc int, acc bool)
-	MR, NR int
+	Gemm          func(kc int, a, b, c []float32, ldc int, acc bool)
+	MR, NR, Lanes int // NR is a multiple of Lanes
+
+	// GemmPart does so for the first 2(part/V) + 2 rows and Lanes (part%V + 1)
+	// columns of the tile, V being NR/Lanes; nil where there is none. Edge
+	// does it for any part.
+	GemmPart func(part, kc int, a, b, c []float32, ldc int, acc bool)
+
+	// PackRowsMR transposes MR rows of kc elements, ld apart, into a panel of
+	// A; kc is a multiple of 16. PackRowsNR does so with Lanes
+	// rows and as many columns of a panel of B; kc is a multiple of 4.
+	PackRowsMR func(dst, src []float32, kc, ld int)
+	PackRowsNR func(dst, src []float32, kc, ld int)
+
+	// PackColumnsMR copies rows of panels*MR elements, ld apart, to panels of
+	// A that are stride apart. PackColumnsNR does so with NR and
+	// panels of B.
+	PackColumnsMR func(dst, src []float32, rows, panels, ld, stride int)
+	PackColumnsNR func(dst, src []float32, rows, panels, ld, stride int)
 
 	Dot   func(x, y []float32) (sum float32) // sum x y
 	Axpy  func(y, x []float32, a float32)    // y += a x
@@ -42,17 +59,7 @@ type Tier struct {
 
 // all are the tiers of this architecture that the machine can run, the fastest
 // first.
-var all = available()
-
-func available() []*Tier {
-	ts := append(native(), &portable)
-	for _, t := range ts {
-		if t.Gemm == nil {
-			t.Gemm, t.MR, t.NR = portable.Gemm, portable.MR, portable.NR
-		}
-	}
-	return ts
-}
+var all = append(native(), &portable)
 
 // Tiers are those that this machine can run, the fastest first. Tests loop
 // over them.

@@ -2,6 +2,2067 @@
 
 #include "textflag.h"
 
+// func gemmNEONAsm(kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+TEXT ·gemmNEONAsm(SB), NOSPLIT, $64-41
+	MOVD $·neonPool<>(SB), R14
+	WORD $0x3dc001dd // LDR Q29, [pool+0]
+	MOVD a+8(FP), R0
+	MOVD b+16(FP), R1
+	MOVD c+24(FP), R2
+	MOVD kc+0(FP), R4
+	MOVD ldc+32(FP), R5
+	LSL $2, R5
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	WORD $0x4ebd1fa6 // MOV V6.16B, V29.16B
+	WORD $0x4ebd1fa7 // MOV V7.16B, V29.16B
+	WORD $0x4ebd1fa8 // MOV V8.16B, V29.16B
+	WORD $0x4ebd1fa9 // MOV V9.16B, V29.16B
+	WORD $0x4ebd1faa // MOV V10.16B, V29.16B
+	WORD $0x4ebd1fab // MOV V11.16B, V29.16B
+	WORD $0x4ebd1fac // MOV V12.16B, V29.16B
+	WORD $0x4ebd1fad // MOV V13.16B, V29.16B
+	WORD $0x4ebd1fae // MOV V14.16B, V29.16B
+	WORD $0x4ebd1faf // MOV V15.16B, V29.16B
+	WORD $0x4ebd1fb0 // MOV V16.16B, V29.16B
+	WORD $0x4ebd1fb1 // MOV V17.16B, V29.16B
+	WORD $0x4ebd1fb2 // MOV V18.16B, V29.16B
+	WORD $0x4ebd1fb3 // MOV V19.16B, V29.16B
+	WORD $0x4ebd1fb4 // MOV V20.16B, V29.16B
+	WORD $0x4ebd1fb5 // MOV V21.16B, V29.16B
+	WORD $0x4ebd1fb6 // MOV V22.16B, V29.16B
+	WORD $0x4ebd1fb7 // MOV V23.16B, V29.16B
+	SUBS $4, R4, R4
+	BLT l2
+l1:
+	WORD $0x3dc00038 // LDR Q24, [R1+0]
+	WORD $0x3dc00439 // LDR Q25, [R1+16]
+	WORD $0x3dc0083a // LDR Q26, [R1+32]
+	WORD $0x3dc00c3b // LDR Q27, [R1+48]
+	WORD $0x3dc0001c // LDR Q28, [R0+0]
+	WORD $0x4f9c1300 // FMLA by element 0, V0
+	WORD $0x4f9c1321 // FMLA by element 0, V1
+	WORD $0x4f9c1342 // FMLA by element 0, V2
+	WORD $0x4f9c1363 // FMLA by element 0, V3
+	WORD $0x4fbc1304 // FMLA by element 1, V4
+	WORD $0x4fbc1325 // FMLA by element 1, V5
+	WORD $0x4fbc1346 // FMLA by element 1, V6
+	WORD $0x4fbc1367 // FMLA by element 1, V7
+	WORD $0x4f9c1b08 // FMLA by element 2, V8
+	WORD $0x4f9c1b29 // FMLA by element 2, V9
+	WORD $0x4f9c1b4a // FMLA by element 2, V10
+	WORD $0x4f9c1b6b // FMLA by element 2, V11
+	WORD $0x4fbc1b0c // FMLA by element 3, V12
+	WORD $0x4fbc1b2d // FMLA by element 3, V13
+	WORD $0x4fbc1b4e // FMLA by element 3, V14
+	WORD $0x4fbc1b6f // FMLA by element 3, V15
+	WORD $0x3dc0041c // LDR Q28, [R0+16]
+	WORD $0x4f9c1310 // FMLA by element 0, V16
+	WORD $0x4f9c1331 // FMLA by element 0, V17
+	WORD $0x4f9c1352 // FMLA by element 0, V18
+	WORD $0x4f9c1373 // FMLA by element 0, V19
+	WORD $0x4fbc1314 // FMLA by element 1, V20
+	WORD $0x4fbc1335 // FMLA by element 1, V21
+	WORD $0x4fbc1356 // FMLA by element 1, V22
+	WORD $0x4fbc1377 // FMLA by element 1, V23
+	WORD $0x3dc01038 // LDR Q24, [R1+64]
+	WORD $0x3dc01439 // LDR Q25, [R1+80]
+	WORD $0x3dc0183a // LDR Q26, [R1+96]
+	WORD $0x3dc01c3b // LDR Q27, [R1+112]
+	WORD $0x4f9c1b00 // FMLA by element 2, V0
+	WORD $0x4f9c1b21 // FMLA by element 2, V1
+	WORD $0x4f9c1b42 // FMLA by element 2, V2
+	WORD $0x4f9c1b63 // FMLA by element 2, V3
+	WORD $0x4fbc1b04 // FMLA by element 3, V4
+	WORD $0x4fbc1b25 // FMLA by element 3, V5
+	WORD $0x4fbc1b46 // FMLA by element 3, V6
+	WORD $0x4fbc1b67 // FMLA by element 3, V7
+	WORD $0x3dc0081c // LDR Q28, [R0+32]
+	WORD $0x4f9c1308 // FMLA by element 0, V8
+	WORD $0x4f9c1329 // FMLA by element 0, V9
+	WORD $0x4f9c134a // FMLA by element 0, V10
+	WORD $0x4f9c136b // FMLA by element 0, V11
+	WORD $0x4fbc130c // FMLA by element 1, V12
+	WORD $0x4fbc132d // FMLA by element 1, V13
+	WORD $0x4fbc134e // FMLA by element 1, V14
+	WORD $0x4fbc136f // FMLA by element 1, V15
+	WORD $0x4f9c1b10 // FMLA by element 2, V16
+	WORD $0x4f9c1b31 // FMLA by element 2, V17
+	WORD $0x4f9c1b52 // FMLA by element 2, V18
+	WORD $0x4f9c1b73 // FMLA by element 2, V19
+	WORD $0x4fbc1b14 // FMLA by element 3, V20
+	WORD $0x4fbc1b35 // FMLA by element 3, V21
+	WORD $0x4fbc1b56 // FMLA by element 3, V22
+	WORD $0x4fbc1b77 // FMLA by element 3, V23
+	WORD $0x3dc02038 // LDR Q24, [R1+128]
+	WORD $0x3dc02439 // LDR Q25, [R1+144]
+	WORD $0x3dc0283a // LDR Q26, [R1+160]
+	WORD $0x3dc02c3b // LDR Q27, [R1+176]
+	WORD $0x3dc00c1c // LDR Q28, [R0+48]
+	WORD $0x4f9c1300 // FMLA by element 0, V0
+	WORD $0x4f9c1321 // FMLA by element 0, V1
+	WORD $0x4f9c1342 // FMLA by element 0, V2
+	WORD $0x4f9c1363 // FMLA by element 0, V3
+	WORD $0x4fbc1304 // FMLA by element 1, V4
+	WORD $0x4fbc1325 // FMLA by element 1, V5
+	WORD $0x4fbc1346 // FMLA by element 1, V6
+	WORD $0x4fbc1367 // FMLA by element 1, V7
+	WORD $0x4f9c1b08 // FMLA by element 2, V8
+	WORD $0x4f9c1b29 // FMLA by element 2, V9
+	WORD $0x4f9c1b4a // FMLA by element 2, V10
+	WORD $0x4f9c1b6b // FMLA by element 2, V11
+	WORD $0x4fbc1b0c // FMLA by element 3, V12
+	WORD $0x4fbc1b2d // FMLA by element 3, V13
+	WORD $0x4fbc1b4e // FMLA by element 3, V14
+	WORD $0x4fbc1b6f // FMLA by element 3, V15
+	WORD $0x3dc0101c // LDR Q28, [R0+64]
+	WORD $0x4f9c1310 // FMLA by element 0, V16
+	WORD $0x4f9c1331 // FMLA by element 0, V17
+	WORD $0x4f9c1352 // FMLA by element 0, V18
+	WORD $0x4f9c1373 // FMLA by element 0, V19
+	WORD $0x4fbc1314 // FMLA by element 1, V20
+	WORD $0x4fbc1335 // FMLA by element 1, V21
+	WORD $0x4fbc1356 // FMLA by element 1, V22
+	WORD $0x4fbc1377 // FMLA by element 1, V23
+	WORD $0x3dc03038 // LDR Q24, [R1+192]
+	WORD $0x3dc03439 // LDR Q25, [R1+208]
+	WORD $0x3dc0383a // LDR Q26, [R1+224]
+	WORD $0x3dc03c3b // LDR Q27, [R1+240]
+	WORD $0x4f9c1b00 // FMLA by element 2, V0
+	WORD $0x4f9c1b21 // FMLA by element 2, V1
+	WORD $0x4f9c1b42 // FMLA by element 2, V2
+	WORD $0x4f9c1b63 // FMLA by element 2, V3
+	WORD $0x4fbc1b04 // FMLA by element 3, V4
+	WORD $0x4fbc1b25 // FMLA by element 3, V5
+	WORD $0x4fbc1b46 // FMLA by element 3, V6
+	WORD $0x4fbc1b67 // FMLA by element 3, V7
+	WORD $0x3dc0141c // LDR Q28, [R0+80]
+	WORD $0x4f9c1308 // FMLA by element 0, V8
+	WORD $0x4f9c1329 // FMLA by element 0, V9
+	WORD $0x4f9c134a // FMLA by element 0, V10
+	WORD $0x4f9c136b // FMLA by element 0, V11
+	WORD $0x4fbc130c // FMLA by element 1, V12
+	WORD $0x4fbc132d // FMLA by element 1, V13
+	WORD $0x4fbc134e // FMLA by element 1, V14
+	WORD $0x4fbc136f // FMLA by element 1, V15
+	WORD $0x4f9c1b10 // FMLA by element 2, V16
+	WORD $0x4f9c1b31 // FMLA by element 2, V17
+	WORD $0x4f9c1b52 // FMLA by element 2, V18
+	WORD $0x4f9c1b73 // FMLA by element 2, V19
+	WORD $0x4fbc1b14 // FMLA by element 3, V20
+	WORD $0x4fbc1b35 // FMLA by element 3, V21
+	WORD $0x4fbc1b56 // FMLA by element 3, V22
+	WORD $0x4fbc1b77 // FMLA by element 3, V23
+	ADD $96, R0
+	ADD $256, R1
+	SUBS $4, R4, R4
+	BGE l1
+l2:
+	ADD $4, R4
+	SUBS $1, R4, R4
+	BLT l4
+l3:
+	WORD $0x3dc00038 // LDR Q24, [R1+0]
+	WORD $0x3dc00439 // LDR Q25, [R1+16]
+	WORD $0x3dc0083a // LDR Q26, [R1+32]
+	WORD $0x3dc00c3b // LDR Q27, [R1+48]
+	WORD $0x4d40c81c // LD1R {V28.4S}, [R0]
+	WORD $0x4e38cf80 // FMLA V0.4S, V28.4S, V24.4S
+	WORD $0x4e39cf81 // FMLA V1.4S, V28.4S, V25.4S
+	WORD $0x4e3acf82 // FMLA V2.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf83 // FMLA V3.4S, V28.4S, V27.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf84 // FMLA V4.4S, V28.4S, V24.4S
+	WORD $0x4e39cf85 // FMLA V5.4S, V28.4S, V25.4S
+	WORD $0x4e3acf86 // FMLA V6.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf87 // FMLA V7.4S, V28.4S, V27.4S
+	ADD $8, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf88 // FMLA V8.4S, V28.4S, V24.4S
+	WORD $0x4e39cf89 // FMLA V9.4S, V28.4S, V25.4S
+	WORD $0x4e3acf8a // FMLA V10.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf8b // FMLA V11.4S, V28.4S, V27.4S
+	ADD $12, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf8c // FMLA V12.4S, V28.4S, V24.4S
+	WORD $0x4e39cf8d // FMLA V13.4S, V28.4S, V25.4S
+	WORD $0x4e3acf8e // FMLA V14.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf8f // FMLA V15.4S, V28.4S, V27.4S
+	ADD $16, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf90 // FMLA V16.4S, V28.4S, V24.4S
+	WORD $0x4e39cf91 // FMLA V17.4S, V28.4S, V25.4S
+	WORD $0x4e3acf92 // FMLA V18.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf93 // FMLA V19.4S, V28.4S, V27.4S
+	ADD $20, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf94 // FMLA V20.4S, V28.4S, V24.4S
+	WORD $0x4e39cf95 // FMLA V21.4S, V28.4S, V25.4S
+	WORD $0x4e3acf96 // FMLA V22.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf97 // FMLA V23.4S, V28.4S, V27.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l3
+l4:
+	ADD $1, R4
+	MOVBU acc+40(FP), R15
+	CBZ R15, l5
+	MOVD R2, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d400 // FADD V0.4S, V0.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d421 // FADD V1.4S, V1.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d442 // FADD V2.4S, V2.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d463 // FADD V3.4S, V3.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d484 // FADD V4.4S, V4.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d4a5 // FADD V5.4S, V5.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d4c6 // FADD V6.4S, V6.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d4e7 // FADD V7.4S, V7.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d508 // FADD V8.4S, V8.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d529 // FADD V9.4S, V9.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d54a // FADD V10.4S, V10.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d56b // FADD V11.4S, V11.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d58c // FADD V12.4S, V12.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d5ad // FADD V13.4S, V13.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d5ce // FADD V14.4S, V14.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d5ef // FADD V15.4S, V15.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d610 // FADD V16.4S, V16.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d631 // FADD V17.4S, V17.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d652 // FADD V18.4S, V18.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d673 // FADD V19.4S, V19.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d694 // FADD V20.4S, V20.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d6b5 // FADD V21.4S, V21.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d6d6 // FADD V22.4S, V22.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d6f7 // FADD V23.4S, V23.4S, V24.4S
+	ADD R5, R3
+l5:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	WORD $0x3d800842 // STR Q2, [R2+32]
+	WORD $0x3d800c43 // STR Q3, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800044 // STR Q4, [R2+0]
+	WORD $0x3d800445 // STR Q5, [R2+16]
+	WORD $0x3d800846 // STR Q6, [R2+32]
+	WORD $0x3d800c47 // STR Q7, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800048 // STR Q8, [R2+0]
+	WORD $0x3d800449 // STR Q9, [R2+16]
+	WORD $0x3d80084a // STR Q10, [R2+32]
+	WORD $0x3d800c4b // STR Q11, [R2+48]
+	ADD R5, R2
+	WORD $0x3d80004c // STR Q12, [R2+0]
+	WORD $0x3d80044d // STR Q13, [R2+16]
+	WORD $0x3d80084e // STR Q14, [R2+32]
+	WORD $0x3d800c4f // STR Q15, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800050 // STR Q16, [R2+0]
+	WORD $0x3d800451 // STR Q17, [R2+16]
+	WORD $0x3d800852 // STR Q18, [R2+32]
+	WORD $0x3d800c53 // STR Q19, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800054 // STR Q20, [R2+0]
+	WORD $0x3d800455 // STR Q21, [R2+16]
+	WORD $0x3d800856 // STR Q22, [R2+32]
+	WORD $0x3d800c57 // STR Q23, [R2+48]
+	ADD R5, R2
+	RET
+
+// func gemmPartNEONAsm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+TEXT ·gemmPartNEONAsm(SB), NOSPLIT, $64-49
+	MOVD $·neonPool<>(SB), R14
+	WORD $0x3dc001dd // LDR Q29, [pool+0]
+	MOVD a+16(FP), R0
+	MOVD b+24(FP), R1
+	MOVD c+32(FP), R2
+	MOVD kc+8(FP), R4
+	MOVD ldc+40(FP), R5
+	LSL $2, R5
+	MOVD part+0(FP), R6
+	SUBS $1, R6, R6
+	BGE l2
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l4
+l3:
+	WORD $0x3dc00022 // LDR Q2, [R1+0]
+	WORD $0x3dc00003 // LDR Q3, [R0+0]
+	WORD $0x4f831040 // FMLA by element 0, V0
+	WORD $0x4fa31041 // FMLA by element 1, V1
+	WORD $0x3dc01022 // LDR Q2, [R1+64]
+	WORD $0x3dc00403 // LDR Q3, [R0+16]
+	WORD $0x4f831840 // FMLA by element 2, V0
+	WORD $0x4fa31841 // FMLA by element 3, V1
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l3
+l4:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l6
+l5:
+	WORD $0x3dc00022 // LDR Q2, [R1+0]
+	WORD $0x4d40c803 // LD1R {V3.4S}, [R0]
+	WORD $0x4e22cc60 // FMLA V0.4S, V3.4S, V2.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9e3 // LD1R {V3.4S}, [R15]
+	WORD $0x4e22cc61 // FMLA V1.4S, V3.4S, V2.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l5
+l6:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l7
+	MOVD R2, R3
+	WORD $0x3dc00062 // LDR Q2, [R3+0]
+	WORD $0x4e22d400 // FADD V0.4S, V0.4S, V2.4S
+	ADD R5, R3
+	WORD $0x3dc00062 // LDR Q2, [R3+0]
+	WORD $0x4e22d421 // FADD V1.4S, V1.4S, V2.4S
+	ADD R5, R3
+l7:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	ADD R5, R2
+	WORD $0x3d800041 // STR Q1, [R2+0]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l2:
+	SUBS $1, R6, R6
+	BGE l8
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l10
+l9:
+	WORD $0x3dc00024 // LDR Q4, [R1+0]
+	WORD $0x3dc00425 // LDR Q5, [R1+16]
+	WORD $0x3dc00006 // LDR Q6, [R0+0]
+	WORD $0x4f861080 // FMLA by element 0, V0
+	WORD $0x4f8610a1 // FMLA by element 0, V1
+	WORD $0x4fa61082 // FMLA by element 1, V2
+	WORD $0x4fa610a3 // FMLA by element 1, V3
+	WORD $0x3dc01024 // LDR Q4, [R1+64]
+	WORD $0x3dc01425 // LDR Q5, [R1+80]
+	WORD $0x3dc00406 // LDR Q6, [R0+16]
+	WORD $0x4f861880 // FMLA by element 2, V0
+	WORD $0x4f8618a1 // FMLA by element 2, V1
+	WORD $0x4fa61882 // FMLA by element 3, V2
+	WORD $0x4fa618a3 // FMLA by element 3, V3
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l9
+l10:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l12
+l11:
+	WORD $0x3dc00024 // LDR Q4, [R1+0]
+	WORD $0x3dc00425 // LDR Q5, [R1+16]
+	WORD $0x4d40c806 // LD1R {V6.4S}, [R0]
+	WORD $0x4e24ccc0 // FMLA V0.4S, V6.4S, V4.4S
+	WORD $0x4e25ccc1 // FMLA V1.4S, V6.4S, V5.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9e6 // LD1R {V6.4S}, [R15]
+	WORD $0x4e24ccc2 // FMLA V2.4S, V6.4S, V4.4S
+	WORD $0x4e25ccc3 // FMLA V3.4S, V6.4S, V5.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l11
+l12:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l13
+	MOVD R2, R3
+	WORD $0x3dc00064 // LDR Q4, [R3+0]
+	WORD $0x4e24d400 // FADD V0.4S, V0.4S, V4.4S
+	WORD $0x3dc00464 // LDR Q4, [R3+16]
+	WORD $0x4e24d421 // FADD V1.4S, V1.4S, V4.4S
+	ADD R5, R3
+	WORD $0x3dc00064 // LDR Q4, [R3+0]
+	WORD $0x4e24d442 // FADD V2.4S, V2.4S, V4.4S
+	WORD $0x3dc00464 // LDR Q4, [R3+16]
+	WORD $0x4e24d463 // FADD V3.4S, V3.4S, V4.4S
+	ADD R5, R3
+l13:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	ADD R5, R2
+	WORD $0x3d800042 // STR Q2, [R2+0]
+	WORD $0x3d800443 // STR Q3, [R2+16]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l8:
+	SUBS $1, R6, R6
+	BGE l14
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l16
+l15:
+	WORD $0x3dc00026 // LDR Q6, [R1+0]
+	WORD $0x3dc00427 // LDR Q7, [R1+16]
+	WORD $0x3dc00828 // LDR Q8, [R1+32]
+	WORD $0x3dc00009 // LDR Q9, [R0+0]
+	WORD $0x4f8910c0 // FMLA by element 0, V0
+	WORD $0x4f8910e1 // FMLA by element 0, V1
+	WORD $0x4f891102 // FMLA by element 0, V2
+	WORD $0x4fa910c3 // FMLA by element 1, V3
+	WORD $0x4fa910e4 // FMLA by element 1, V4
+	WORD $0x4fa91105 // FMLA by element 1, V5
+	WORD $0x3dc01026 // LDR Q6, [R1+64]
+	WORD $0x3dc01427 // LDR Q7, [R1+80]
+	WORD $0x3dc01828 // LDR Q8, [R1+96]
+	WORD $0x3dc00409 // LDR Q9, [R0+16]
+	WORD $0x4f8918c0 // FMLA by element 2, V0
+	WORD $0x4f8918e1 // FMLA by element 2, V1
+	WORD $0x4f891902 // FMLA by element 2, V2
+	WORD $0x4fa918c3 // FMLA by element 3, V3
+	WORD $0x4fa918e4 // FMLA by element 3, V4
+	WORD $0x4fa91905 // FMLA by element 3, V5
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l15
+l16:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l18
+l17:
+	WORD $0x3dc00026 // LDR Q6, [R1+0]
+	WORD $0x3dc00427 // LDR Q7, [R1+16]
+	WORD $0x3dc00828 // LDR Q8, [R1+32]
+	WORD $0x4d40c809 // LD1R {V9.4S}, [R0]
+	WORD $0x4e26cd20 // FMLA V0.4S, V9.4S, V6.4S
+	WORD $0x4e27cd21 // FMLA V1.4S, V9.4S, V7.4S
+	WORD $0x4e28cd22 // FMLA V2.4S, V9.4S, V8.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9e9 // LD1R {V9.4S}, [R15]
+	WORD $0x4e26cd23 // FMLA V3.4S, V9.4S, V6.4S
+	WORD $0x4e27cd24 // FMLA V4.4S, V9.4S, V7.4S
+	WORD $0x4e28cd25 // FMLA V5.4S, V9.4S, V8.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l17
+l18:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l19
+	MOVD R2, R3
+	WORD $0x3dc00066 // LDR Q6, [R3+0]
+	WORD $0x4e26d400 // FADD V0.4S, V0.4S, V6.4S
+	WORD $0x3dc00466 // LDR Q6, [R3+16]
+	WORD $0x4e26d421 // FADD V1.4S, V1.4S, V6.4S
+	WORD $0x3dc00866 // LDR Q6, [R3+32]
+	WORD $0x4e26d442 // FADD V2.4S, V2.4S, V6.4S
+	ADD R5, R3
+	WORD $0x3dc00066 // LDR Q6, [R3+0]
+	WORD $0x4e26d463 // FADD V3.4S, V3.4S, V6.4S
+	WORD $0x3dc00466 // LDR Q6, [R3+16]
+	WORD $0x4e26d484 // FADD V4.4S, V4.4S, V6.4S
+	WORD $0x3dc00866 // LDR Q6, [R3+32]
+	WORD $0x4e26d4a5 // FADD V5.4S, V5.4S, V6.4S
+	ADD R5, R3
+l19:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	WORD $0x3d800842 // STR Q2, [R2+32]
+	ADD R5, R2
+	WORD $0x3d800043 // STR Q3, [R2+0]
+	WORD $0x3d800444 // STR Q4, [R2+16]
+	WORD $0x3d800845 // STR Q5, [R2+32]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l14:
+	SUBS $1, R6, R6
+	BGE l20
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	WORD $0x4ebd1fa6 // MOV V6.16B, V29.16B
+	WORD $0x4ebd1fa7 // MOV V7.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l22
+l21:
+	WORD $0x3dc00028 // LDR Q8, [R1+0]
+	WORD $0x3dc00429 // LDR Q9, [R1+16]
+	WORD $0x3dc0082a // LDR Q10, [R1+32]
+	WORD $0x3dc00c2b // LDR Q11, [R1+48]
+	WORD $0x3dc0000c // LDR Q12, [R0+0]
+	WORD $0x4f8c1100 // FMLA by element 0, V0
+	WORD $0x4f8c1121 // FMLA by element 0, V1
+	WORD $0x4f8c1142 // FMLA by element 0, V2
+	WORD $0x4f8c1163 // FMLA by element 0, V3
+	WORD $0x4fac1104 // FMLA by element 1, V4
+	WORD $0x4fac1125 // FMLA by element 1, V5
+	WORD $0x4fac1146 // FMLA by element 1, V6
+	WORD $0x4fac1167 // FMLA by element 1, V7
+	WORD $0x3dc01028 // LDR Q8, [R1+64]
+	WORD $0x3dc01429 // LDR Q9, [R1+80]
+	WORD $0x3dc0182a // LDR Q10, [R1+96]
+	WORD $0x3dc01c2b // LDR Q11, [R1+112]
+	WORD $0x3dc0040c // LDR Q12, [R0+16]
+	WORD $0x4f8c1900 // FMLA by element 2, V0
+	WORD $0x4f8c1921 // FMLA by element 2, V1
+	WORD $0x4f8c1942 // FMLA by element 2, V2
+	WORD $0x4f8c1963 // FMLA by element 2, V3
+	WORD $0x4fac1904 // FMLA by element 3, V4
+	WORD $0x4fac1925 // FMLA by element 3, V5
+	WORD $0x4fac1946 // FMLA by element 3, V6
+	WORD $0x4fac1967 // FMLA by element 3, V7
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l21
+l22:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l24
+l23:
+	WORD $0x3dc00028 // LDR Q8, [R1+0]
+	WORD $0x3dc00429 // LDR Q9, [R1+16]
+	WORD $0x3dc0082a // LDR Q10, [R1+32]
+	WORD $0x3dc00c2b // LDR Q11, [R1+48]
+	WORD $0x4d40c80c // LD1R {V12.4S}, [R0]
+	WORD $0x4e28cd80 // FMLA V0.4S, V12.4S, V8.4S
+	WORD $0x4e29cd81 // FMLA V1.4S, V12.4S, V9.4S
+	WORD $0x4e2acd82 // FMLA V2.4S, V12.4S, V10.4S
+	WORD $0x4e2bcd83 // FMLA V3.4S, V12.4S, V11.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9ec // LD1R {V12.4S}, [R15]
+	WORD $0x4e28cd84 // FMLA V4.4S, V12.4S, V8.4S
+	WORD $0x4e29cd85 // FMLA V5.4S, V12.4S, V9.4S
+	WORD $0x4e2acd86 // FMLA V6.4S, V12.4S, V10.4S
+	WORD $0x4e2bcd87 // FMLA V7.4S, V12.4S, V11.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l23
+l24:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l25
+	MOVD R2, R3
+	WORD $0x3dc00068 // LDR Q8, [R3+0]
+	WORD $0x4e28d400 // FADD V0.4S, V0.4S, V8.4S
+	WORD $0x3dc00468 // LDR Q8, [R3+16]
+	WORD $0x4e28d421 // FADD V1.4S, V1.4S, V8.4S
+	WORD $0x3dc00868 // LDR Q8, [R3+32]
+	WORD $0x4e28d442 // FADD V2.4S, V2.4S, V8.4S
+	WORD $0x3dc00c68 // LDR Q8, [R3+48]
+	WORD $0x4e28d463 // FADD V3.4S, V3.4S, V8.4S
+	ADD R5, R3
+	WORD $0x3dc00068 // LDR Q8, [R3+0]
+	WORD $0x4e28d484 // FADD V4.4S, V4.4S, V8.4S
+	WORD $0x3dc00468 // LDR Q8, [R3+16]
+	WORD $0x4e28d4a5 // FADD V5.4S, V5.4S, V8.4S
+	WORD $0x3dc00868 // LDR Q8, [R3+32]
+	WORD $0x4e28d4c6 // FADD V6.4S, V6.4S, V8.4S
+	WORD $0x3dc00c68 // LDR Q8, [R3+48]
+	WORD $0x4e28d4e7 // FADD V7.4S, V7.4S, V8.4S
+	ADD R5, R3
+l25:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	WORD $0x3d800842 // STR Q2, [R2+32]
+	WORD $0x3d800c43 // STR Q3, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800044 // STR Q4, [R2+0]
+	WORD $0x3d800445 // STR Q5, [R2+16]
+	WORD $0x3d800846 // STR Q6, [R2+32]
+	WORD $0x3d800c47 // STR Q7, [R2+48]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l20:
+	SUBS $1, R6, R6
+	BGE l26
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l28
+l27:
+	WORD $0x3dc00024 // LDR Q4, [R1+0]
+	WORD $0x3dc00005 // LDR Q5, [R0+0]
+	WORD $0x4f851080 // FMLA by element 0, V0
+	WORD $0x4fa51081 // FMLA by element 1, V1
+	WORD $0x4f851882 // FMLA by element 2, V2
+	WORD $0x4fa51883 // FMLA by element 3, V3
+	WORD $0x3dc01024 // LDR Q4, [R1+64]
+	WORD $0x3dc00405 // LDR Q5, [R0+16]
+	WORD $0x4f851880 // FMLA by element 2, V0
+	WORD $0x4fa51881 // FMLA by element 3, V1
+	WORD $0x3dc00805 // LDR Q5, [R0+32]
+	WORD $0x4f851082 // FMLA by element 0, V2
+	WORD $0x4fa51083 // FMLA by element 1, V3
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l27
+l28:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l30
+l29:
+	WORD $0x3dc00024 // LDR Q4, [R1+0]
+	WORD $0x4d40c805 // LD1R {V5.4S}, [R0]
+	WORD $0x4e24cca0 // FMLA V0.4S, V5.4S, V4.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9e5 // LD1R {V5.4S}, [R15]
+	WORD $0x4e24cca1 // FMLA V1.4S, V5.4S, V4.4S
+	ADD $8, R0, R15
+	WORD $0x4d40c9e5 // LD1R {V5.4S}, [R15]
+	WORD $0x4e24cca2 // FMLA V2.4S, V5.4S, V4.4S
+	ADD $12, R0, R15
+	WORD $0x4d40c9e5 // LD1R {V5.4S}, [R15]
+	WORD $0x4e24cca3 // FMLA V3.4S, V5.4S, V4.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l29
+l30:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l31
+	MOVD R2, R3
+	WORD $0x3dc00064 // LDR Q4, [R3+0]
+	WORD $0x4e24d400 // FADD V0.4S, V0.4S, V4.4S
+	ADD R5, R3
+	WORD $0x3dc00064 // LDR Q4, [R3+0]
+	WORD $0x4e24d421 // FADD V1.4S, V1.4S, V4.4S
+	ADD R5, R3
+	WORD $0x3dc00064 // LDR Q4, [R3+0]
+	WORD $0x4e24d442 // FADD V2.4S, V2.4S, V4.4S
+	ADD R5, R3
+	WORD $0x3dc00064 // LDR Q4, [R3+0]
+	WORD $0x4e24d463 // FADD V3.4S, V3.4S, V4.4S
+	ADD R5, R3
+l31:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	ADD R5, R2
+	WORD $0x3d800041 // STR Q1, [R2+0]
+	ADD R5, R2
+	WORD $0x3d800042 // STR Q2, [R2+0]
+	ADD R5, R2
+	WORD $0x3d800043 // STR Q3, [R2+0]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l26:
+	SUBS $1, R6, R6
+	BGE l32
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	WORD $0x4ebd1fa6 // MOV V6.16B, V29.16B
+	WORD $0x4ebd1fa7 // MOV V7.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l34
+l33:
+	WORD $0x3dc00028 // LDR Q8, [R1+0]
+	WORD $0x3dc00429 // LDR Q9, [R1+16]
+	WORD $0x3dc0000a // LDR Q10, [R0+0]
+	WORD $0x4f8a1100 // FMLA by element 0, V0
+	WORD $0x4f8a1121 // FMLA by element 0, V1
+	WORD $0x4faa1102 // FMLA by element 1, V2
+	WORD $0x4faa1123 // FMLA by element 1, V3
+	WORD $0x4f8a1904 // FMLA by element 2, V4
+	WORD $0x4f8a1925 // FMLA by element 2, V5
+	WORD $0x4faa1906 // FMLA by element 3, V6
+	WORD $0x4faa1927 // FMLA by element 3, V7
+	WORD $0x3dc01028 // LDR Q8, [R1+64]
+	WORD $0x3dc01429 // LDR Q9, [R1+80]
+	WORD $0x3dc0040a // LDR Q10, [R0+16]
+	WORD $0x4f8a1900 // FMLA by element 2, V0
+	WORD $0x4f8a1921 // FMLA by element 2, V1
+	WORD $0x4faa1902 // FMLA by element 3, V2
+	WORD $0x4faa1923 // FMLA by element 3, V3
+	WORD $0x3dc0080a // LDR Q10, [R0+32]
+	WORD $0x4f8a1104 // FMLA by element 0, V4
+	WORD $0x4f8a1125 // FMLA by element 0, V5
+	WORD $0x4faa1106 // FMLA by element 1, V6
+	WORD $0x4faa1127 // FMLA by element 1, V7
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l33
+l34:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l36
+l35:
+	WORD $0x3dc00028 // LDR Q8, [R1+0]
+	WORD $0x3dc00429 // LDR Q9, [R1+16]
+	WORD $0x4d40c80a // LD1R {V10.4S}, [R0]
+	WORD $0x4e28cd40 // FMLA V0.4S, V10.4S, V8.4S
+	WORD $0x4e29cd41 // FMLA V1.4S, V10.4S, V9.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9ea // LD1R {V10.4S}, [R15]
+	WORD $0x4e28cd42 // FMLA V2.4S, V10.4S, V8.4S
+	WORD $0x4e29cd43 // FMLA V3.4S, V10.4S, V9.4S
+	ADD $8, R0, R15
+	WORD $0x4d40c9ea // LD1R {V10.4S}, [R15]
+	WORD $0x4e28cd44 // FMLA V4.4S, V10.4S, V8.4S
+	WORD $0x4e29cd45 // FMLA V5.4S, V10.4S, V9.4S
+	ADD $12, R0, R15
+	WORD $0x4d40c9ea // LD1R {V10.4S}, [R15]
+	WORD $0x4e28cd46 // FMLA V6.4S, V10.4S, V8.4S
+	WORD $0x4e29cd47 // FMLA V7.4S, V10.4S, V9.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l35
+l36:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l37
+	MOVD R2, R3
+	WORD $0x3dc00068 // LDR Q8, [R3+0]
+	WORD $0x4e28d400 // FADD V0.4S, V0.4S, V8.4S
+	WORD $0x3dc00468 // LDR Q8, [R3+16]
+	WORD $0x4e28d421 // FADD V1.4S, V1.4S, V8.4S
+	ADD R5, R3
+	WORD $0x3dc00068 // LDR Q8, [R3+0]
+	WORD $0x4e28d442 // FADD V2.4S, V2.4S, V8.4S
+	WORD $0x3dc00468 // LDR Q8, [R3+16]
+	WORD $0x4e28d463 // FADD V3.4S, V3.4S, V8.4S
+	ADD R5, R3
+	WORD $0x3dc00068 // LDR Q8, [R3+0]
+	WORD $0x4e28d484 // FADD V4.4S, V4.4S, V8.4S
+	WORD $0x3dc00468 // LDR Q8, [R3+16]
+	WORD $0x4e28d4a5 // FADD V5.4S, V5.4S, V8.4S
+	ADD R5, R3
+	WORD $0x3dc00068 // LDR Q8, [R3+0]
+	WORD $0x4e28d4c6 // FADD V6.4S, V6.4S, V8.4S
+	WORD $0x3dc00468 // LDR Q8, [R3+16]
+	WORD $0x4e28d4e7 // FADD V7.4S, V7.4S, V8.4S
+	ADD R5, R3
+l37:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	ADD R5, R2
+	WORD $0x3d800042 // STR Q2, [R2+0]
+	WORD $0x3d800443 // STR Q3, [R2+16]
+	ADD R5, R2
+	WORD $0x3d800044 // STR Q4, [R2+0]
+	WORD $0x3d800445 // STR Q5, [R2+16]
+	ADD R5, R2
+	WORD $0x3d800046 // STR Q6, [R2+0]
+	WORD $0x3d800447 // STR Q7, [R2+16]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l32:
+	SUBS $1, R6, R6
+	BGE l38
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	WORD $0x4ebd1fa6 // MOV V6.16B, V29.16B
+	WORD $0x4ebd1fa7 // MOV V7.16B, V29.16B
+	WORD $0x4ebd1fa8 // MOV V8.16B, V29.16B
+	WORD $0x4ebd1fa9 // MOV V9.16B, V29.16B
+	WORD $0x4ebd1faa // MOV V10.16B, V29.16B
+	WORD $0x4ebd1fab // MOV V11.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l40
+l39:
+	WORD $0x3dc0002c // LDR Q12, [R1+0]
+	WORD $0x3dc0042d // LDR Q13, [R1+16]
+	WORD $0x3dc0082e // LDR Q14, [R1+32]
+	WORD $0x3dc0000f // LDR Q15, [R0+0]
+	WORD $0x4f8f1180 // FMLA by element 0, V0
+	WORD $0x4f8f11a1 // FMLA by element 0, V1
+	WORD $0x4f8f11c2 // FMLA by element 0, V2
+	WORD $0x4faf1183 // FMLA by element 1, V3
+	WORD $0x4faf11a4 // FMLA by element 1, V4
+	WORD $0x4faf11c5 // FMLA by element 1, V5
+	WORD $0x4f8f1986 // FMLA by element 2, V6
+	WORD $0x4f8f19a7 // FMLA by element 2, V7
+	WORD $0x4f8f19c8 // FMLA by element 2, V8
+	WORD $0x4faf1989 // FMLA by element 3, V9
+	WORD $0x4faf19aa // FMLA by element 3, V10
+	WORD $0x4faf19cb // FMLA by element 3, V11
+	WORD $0x3dc0102c // LDR Q12, [R1+64]
+	WORD $0x3dc0142d // LDR Q13, [R1+80]
+	WORD $0x3dc0182e // LDR Q14, [R1+96]
+	WORD $0x3dc0040f // LDR Q15, [R0+16]
+	WORD $0x4f8f1980 // FMLA by element 2, V0
+	WORD $0x4f8f19a1 // FMLA by element 2, V1
+	WORD $0x4f8f19c2 // FMLA by element 2, V2
+	WORD $0x4faf1983 // FMLA by element 3, V3
+	WORD $0x4faf19a4 // FMLA by element 3, V4
+	WORD $0x4faf19c5 // FMLA by element 3, V5
+	WORD $0x3dc0080f // LDR Q15, [R0+32]
+	WORD $0x4f8f1186 // FMLA by element 0, V6
+	WORD $0x4f8f11a7 // FMLA by element 0, V7
+	WORD $0x4f8f11c8 // FMLA by element 0, V8
+	WORD $0x4faf1189 // FMLA by element 1, V9
+	WORD $0x4faf11aa // FMLA by element 1, V10
+	WORD $0x4faf11cb // FMLA by element 1, V11
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l39
+l40:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l42
+l41:
+	WORD $0x3dc0002c // LDR Q12, [R1+0]
+	WORD $0x3dc0042d // LDR Q13, [R1+16]
+	WORD $0x3dc0082e // LDR Q14, [R1+32]
+	WORD $0x4d40c80f // LD1R {V15.4S}, [R0]
+	WORD $0x4e2ccde0 // FMLA V0.4S, V15.4S, V12.4S
+	WORD $0x4e2dcde1 // FMLA V1.4S, V15.4S, V13.4S
+	WORD $0x4e2ecde2 // FMLA V2.4S, V15.4S, V14.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9ef // LD1R {V15.4S}, [R15]
+	WORD $0x4e2ccde3 // FMLA V3.4S, V15.4S, V12.4S
+	WORD $0x4e2dcde4 // FMLA V4.4S, V15.4S, V13.4S
+	WORD $0x4e2ecde5 // FMLA V5.4S, V15.4S, V14.4S
+	ADD $8, R0, R15
+	WORD $0x4d40c9ef // LD1R {V15.4S}, [R15]
+	WORD $0x4e2ccde6 // FMLA V6.4S, V15.4S, V12.4S
+	WORD $0x4e2dcde7 // FMLA V7.4S, V15.4S, V13.4S
+	WORD $0x4e2ecde8 // FMLA V8.4S, V15.4S, V14.4S
+	ADD $12, R0, R15
+	WORD $0x4d40c9ef // LD1R {V15.4S}, [R15]
+	WORD $0x4e2ccde9 // FMLA V9.4S, V15.4S, V12.4S
+	WORD $0x4e2dcdea // FMLA V10.4S, V15.4S, V13.4S
+	WORD $0x4e2ecdeb // FMLA V11.4S, V15.4S, V14.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l41
+l42:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l43
+	MOVD R2, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd400 // FADD V0.4S, V0.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd421 // FADD V1.4S, V1.4S, V12.4S
+	WORD $0x3dc0086c // LDR Q12, [R3+32]
+	WORD $0x4e2cd442 // FADD V2.4S, V2.4S, V12.4S
+	ADD R5, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd463 // FADD V3.4S, V3.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd484 // FADD V4.4S, V4.4S, V12.4S
+	WORD $0x3dc0086c // LDR Q12, [R3+32]
+	WORD $0x4e2cd4a5 // FADD V5.4S, V5.4S, V12.4S
+	ADD R5, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd4c6 // FADD V6.4S, V6.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd4e7 // FADD V7.4S, V7.4S, V12.4S
+	WORD $0x3dc0086c // LDR Q12, [R3+32]
+	WORD $0x4e2cd508 // FADD V8.4S, V8.4S, V12.4S
+	ADD R5, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd529 // FADD V9.4S, V9.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd54a // FADD V10.4S, V10.4S, V12.4S
+	WORD $0x3dc0086c // LDR Q12, [R3+32]
+	WORD $0x4e2cd56b // FADD V11.4S, V11.4S, V12.4S
+	ADD R5, R3
+l43:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	WORD $0x3d800842 // STR Q2, [R2+32]
+	ADD R5, R2
+	WORD $0x3d800043 // STR Q3, [R2+0]
+	WORD $0x3d800444 // STR Q4, [R2+16]
+	WORD $0x3d800845 // STR Q5, [R2+32]
+	ADD R5, R2
+	WORD $0x3d800046 // STR Q6, [R2+0]
+	WORD $0x3d800447 // STR Q7, [R2+16]
+	WORD $0x3d800848 // STR Q8, [R2+32]
+	ADD R5, R2
+	WORD $0x3d800049 // STR Q9, [R2+0]
+	WORD $0x3d80044a // STR Q10, [R2+16]
+	WORD $0x3d80084b // STR Q11, [R2+32]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l38:
+	SUBS $1, R6, R6
+	BGE l44
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	WORD $0x4ebd1fa6 // MOV V6.16B, V29.16B
+	WORD $0x4ebd1fa7 // MOV V7.16B, V29.16B
+	WORD $0x4ebd1fa8 // MOV V8.16B, V29.16B
+	WORD $0x4ebd1fa9 // MOV V9.16B, V29.16B
+	WORD $0x4ebd1faa // MOV V10.16B, V29.16B
+	WORD $0x4ebd1fab // MOV V11.16B, V29.16B
+	WORD $0x4ebd1fac // MOV V12.16B, V29.16B
+	WORD $0x4ebd1fad // MOV V13.16B, V29.16B
+	WORD $0x4ebd1fae // MOV V14.16B, V29.16B
+	WORD $0x4ebd1faf // MOV V15.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l46
+l45:
+	WORD $0x3dc00030 // LDR Q16, [R1+0]
+	WORD $0x3dc00431 // LDR Q17, [R1+16]
+	WORD $0x3dc00832 // LDR Q18, [R1+32]
+	WORD $0x3dc00c33 // LDR Q19, [R1+48]
+	WORD $0x3dc00014 // LDR Q20, [R0+0]
+	WORD $0x4f941200 // FMLA by element 0, V0
+	WORD $0x4f941221 // FMLA by element 0, V1
+	WORD $0x4f941242 // FMLA by element 0, V2
+	WORD $0x4f941263 // FMLA by element 0, V3
+	WORD $0x4fb41204 // FMLA by element 1, V4
+	WORD $0x4fb41225 // FMLA by element 1, V5
+	WORD $0x4fb41246 // FMLA by element 1, V6
+	WORD $0x4fb41267 // FMLA by element 1, V7
+	WORD $0x4f941a08 // FMLA by element 2, V8
+	WORD $0x4f941a29 // FMLA by element 2, V9
+	WORD $0x4f941a4a // FMLA by element 2, V10
+	WORD $0x4f941a6b // FMLA by element 2, V11
+	WORD $0x4fb41a0c // FMLA by element 3, V12
+	WORD $0x4fb41a2d // FMLA by element 3, V13
+	WORD $0x4fb41a4e // FMLA by element 3, V14
+	WORD $0x4fb41a6f // FMLA by element 3, V15
+	WORD $0x3dc01030 // LDR Q16, [R1+64]
+	WORD $0x3dc01431 // LDR Q17, [R1+80]
+	WORD $0x3dc01832 // LDR Q18, [R1+96]
+	WORD $0x3dc01c33 // LDR Q19, [R1+112]
+	WORD $0x3dc00414 // LDR Q20, [R0+16]
+	WORD $0x4f941a00 // FMLA by element 2, V0
+	WORD $0x4f941a21 // FMLA by element 2, V1
+	WORD $0x4f941a42 // FMLA by element 2, V2
+	WORD $0x4f941a63 // FMLA by element 2, V3
+	WORD $0x4fb41a04 // FMLA by element 3, V4
+	WORD $0x4fb41a25 // FMLA by element 3, V5
+	WORD $0x4fb41a46 // FMLA by element 3, V6
+	WORD $0x4fb41a67 // FMLA by element 3, V7
+	WORD $0x3dc00814 // LDR Q20, [R0+32]
+	WORD $0x4f941208 // FMLA by element 0, V8
+	WORD $0x4f941229 // FMLA by element 0, V9
+	WORD $0x4f94124a // FMLA by element 0, V10
+	WORD $0x4f94126b // FMLA by element 0, V11
+	WORD $0x4fb4120c // FMLA by element 1, V12
+	WORD $0x4fb4122d // FMLA by element 1, V13
+	WORD $0x4fb4124e // FMLA by element 1, V14
+	WORD $0x4fb4126f // FMLA by element 1, V15
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l45
+l46:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l48
+l47:
+	WORD $0x3dc00030 // LDR Q16, [R1+0]
+	WORD $0x3dc00431 // LDR Q17, [R1+16]
+	WORD $0x3dc00832 // LDR Q18, [R1+32]
+	WORD $0x3dc00c33 // LDR Q19, [R1+48]
+	WORD $0x4d40c814 // LD1R {V20.4S}, [R0]
+	WORD $0x4e30ce80 // FMLA V0.4S, V20.4S, V16.4S
+	WORD $0x4e31ce81 // FMLA V1.4S, V20.4S, V17.4S
+	WORD $0x4e32ce82 // FMLA V2.4S, V20.4S, V18.4S
+	WORD $0x4e33ce83 // FMLA V3.4S, V20.4S, V19.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9f4 // LD1R {V20.4S}, [R15]
+	WORD $0x4e30ce84 // FMLA V4.4S, V20.4S, V16.4S
+	WORD $0x4e31ce85 // FMLA V5.4S, V20.4S, V17.4S
+	WORD $0x4e32ce86 // FMLA V6.4S, V20.4S, V18.4S
+	WORD $0x4e33ce87 // FMLA V7.4S, V20.4S, V19.4S
+	ADD $8, R0, R15
+	WORD $0x4d40c9f4 // LD1R {V20.4S}, [R15]
+	WORD $0x4e30ce88 // FMLA V8.4S, V20.4S, V16.4S
+	WORD $0x4e31ce89 // FMLA V9.4S, V20.4S, V17.4S
+	WORD $0x4e32ce8a // FMLA V10.4S, V20.4S, V18.4S
+	WORD $0x4e33ce8b // FMLA V11.4S, V20.4S, V19.4S
+	ADD $12, R0, R15
+	WORD $0x4d40c9f4 // LD1R {V20.4S}, [R15]
+	WORD $0x4e30ce8c // FMLA V12.4S, V20.4S, V16.4S
+	WORD $0x4e31ce8d // FMLA V13.4S, V20.4S, V17.4S
+	WORD $0x4e32ce8e // FMLA V14.4S, V20.4S, V18.4S
+	WORD $0x4e33ce8f // FMLA V15.4S, V20.4S, V19.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l47
+l48:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l49
+	MOVD R2, R3
+	WORD $0x3dc00070 // LDR Q16, [R3+0]
+	WORD $0x4e30d400 // FADD V0.4S, V0.4S, V16.4S
+	WORD $0x3dc00470 // LDR Q16, [R3+16]
+	WORD $0x4e30d421 // FADD V1.4S, V1.4S, V16.4S
+	WORD $0x3dc00870 // LDR Q16, [R3+32]
+	WORD $0x4e30d442 // FADD V2.4S, V2.4S, V16.4S
+	WORD $0x3dc00c70 // LDR Q16, [R3+48]
+	WORD $0x4e30d463 // FADD V3.4S, V3.4S, V16.4S
+	ADD R5, R3
+	WORD $0x3dc00070 // LDR Q16, [R3+0]
+	WORD $0x4e30d484 // FADD V4.4S, V4.4S, V16.4S
+	WORD $0x3dc00470 // LDR Q16, [R3+16]
+	WORD $0x4e30d4a5 // FADD V5.4S, V5.4S, V16.4S
+	WORD $0x3dc00870 // LDR Q16, [R3+32]
+	WORD $0x4e30d4c6 // FADD V6.4S, V6.4S, V16.4S
+	WORD $0x3dc00c70 // LDR Q16, [R3+48]
+	WORD $0x4e30d4e7 // FADD V7.4S, V7.4S, V16.4S
+	ADD R5, R3
+	WORD $0x3dc00070 // LDR Q16, [R3+0]
+	WORD $0x4e30d508 // FADD V8.4S, V8.4S, V16.4S
+	WORD $0x3dc00470 // LDR Q16, [R3+16]
+	WORD $0x4e30d529 // FADD V9.4S, V9.4S, V16.4S
+	WORD $0x3dc00870 // LDR Q16, [R3+32]
+	WORD $0x4e30d54a // FADD V10.4S, V10.4S, V16.4S
+	WORD $0x3dc00c70 // LDR Q16, [R3+48]
+	WORD $0x4e30d56b // FADD V11.4S, V11.4S, V16.4S
+	ADD R5, R3
+	WORD $0x3dc00070 // LDR Q16, [R3+0]
+	WORD $0x4e30d58c // FADD V12.4S, V12.4S, V16.4S
+	WORD $0x3dc00470 // LDR Q16, [R3+16]
+	WORD $0x4e30d5ad // FADD V13.4S, V13.4S, V16.4S
+	WORD $0x3dc00870 // LDR Q16, [R3+32]
+	WORD $0x4e30d5ce // FADD V14.4S, V14.4S, V16.4S
+	WORD $0x3dc00c70 // LDR Q16, [R3+48]
+	WORD $0x4e30d5ef // FADD V15.4S, V15.4S, V16.4S
+	ADD R5, R3
+l49:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	WORD $0x3d800842 // STR Q2, [R2+32]
+	WORD $0x3d800c43 // STR Q3, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800044 // STR Q4, [R2+0]
+	WORD $0x3d800445 // STR Q5, [R2+16]
+	WORD $0x3d800846 // STR Q6, [R2+32]
+	WORD $0x3d800c47 // STR Q7, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800048 // STR Q8, [R2+0]
+	WORD $0x3d800449 // STR Q9, [R2+16]
+	WORD $0x3d80084a // STR Q10, [R2+32]
+	WORD $0x3d800c4b // STR Q11, [R2+48]
+	ADD R5, R2
+	WORD $0x3d80004c // STR Q12, [R2+0]
+	WORD $0x3d80044d // STR Q13, [R2+16]
+	WORD $0x3d80084e // STR Q14, [R2+32]
+	WORD $0x3d800c4f // STR Q15, [R2+48]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l44:
+	SUBS $1, R6, R6
+	BGE l50
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l52
+l51:
+	WORD $0x3dc00026 // LDR Q6, [R1+0]
+	WORD $0x3dc00007 // LDR Q7, [R0+0]
+	WORD $0x4f8710c0 // FMLA by element 0, V0
+	WORD $0x4fa710c1 // FMLA by element 1, V1
+	WORD $0x4f8718c2 // FMLA by element 2, V2
+	WORD $0x4fa718c3 // FMLA by element 3, V3
+	WORD $0x3dc00407 // LDR Q7, [R0+16]
+	WORD $0x4f8710c4 // FMLA by element 0, V4
+	WORD $0x4fa710c5 // FMLA by element 1, V5
+	WORD $0x3dc01026 // LDR Q6, [R1+64]
+	WORD $0x4f8718c0 // FMLA by element 2, V0
+	WORD $0x4fa718c1 // FMLA by element 3, V1
+	WORD $0x3dc00807 // LDR Q7, [R0+32]
+	WORD $0x4f8710c2 // FMLA by element 0, V2
+	WORD $0x4fa710c3 // FMLA by element 1, V3
+	WORD $0x4f8718c4 // FMLA by element 2, V4
+	WORD $0x4fa718c5 // FMLA by element 3, V5
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l51
+l52:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l54
+l53:
+	WORD $0x3dc00026 // LDR Q6, [R1+0]
+	WORD $0x4d40c807 // LD1R {V7.4S}, [R0]
+	WORD $0x4e26cce0 // FMLA V0.4S, V7.4S, V6.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9e7 // LD1R {V7.4S}, [R15]
+	WORD $0x4e26cce1 // FMLA V1.4S, V7.4S, V6.4S
+	ADD $8, R0, R15
+	WORD $0x4d40c9e7 // LD1R {V7.4S}, [R15]
+	WORD $0x4e26cce2 // FMLA V2.4S, V7.4S, V6.4S
+	ADD $12, R0, R15
+	WORD $0x4d40c9e7 // LD1R {V7.4S}, [R15]
+	WORD $0x4e26cce3 // FMLA V3.4S, V7.4S, V6.4S
+	ADD $16, R0, R15
+	WORD $0x4d40c9e7 // LD1R {V7.4S}, [R15]
+	WORD $0x4e26cce4 // FMLA V4.4S, V7.4S, V6.4S
+	ADD $20, R0, R15
+	WORD $0x4d40c9e7 // LD1R {V7.4S}, [R15]
+	WORD $0x4e26cce5 // FMLA V5.4S, V7.4S, V6.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l53
+l54:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l55
+	MOVD R2, R3
+	WORD $0x3dc00066 // LDR Q6, [R3+0]
+	WORD $0x4e26d400 // FADD V0.4S, V0.4S, V6.4S
+	ADD R5, R3
+	WORD $0x3dc00066 // LDR Q6, [R3+0]
+	WORD $0x4e26d421 // FADD V1.4S, V1.4S, V6.4S
+	ADD R5, R3
+	WORD $0x3dc00066 // LDR Q6, [R3+0]
+	WORD $0x4e26d442 // FADD V2.4S, V2.4S, V6.4S
+	ADD R5, R3
+	WORD $0x3dc00066 // LDR Q6, [R3+0]
+	WORD $0x4e26d463 // FADD V3.4S, V3.4S, V6.4S
+	ADD R5, R3
+	WORD $0x3dc00066 // LDR Q6, [R3+0]
+	WORD $0x4e26d484 // FADD V4.4S, V4.4S, V6.4S
+	ADD R5, R3
+	WORD $0x3dc00066 // LDR Q6, [R3+0]
+	WORD $0x4e26d4a5 // FADD V5.4S, V5.4S, V6.4S
+	ADD R5, R3
+l55:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	ADD R5, R2
+	WORD $0x3d800041 // STR Q1, [R2+0]
+	ADD R5, R2
+	WORD $0x3d800042 // STR Q2, [R2+0]
+	ADD R5, R2
+	WORD $0x3d800043 // STR Q3, [R2+0]
+	ADD R5, R2
+	WORD $0x3d800044 // STR Q4, [R2+0]
+	ADD R5, R2
+	WORD $0x3d800045 // STR Q5, [R2+0]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l50:
+	SUBS $1, R6, R6
+	BGE l56
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	WORD $0x4ebd1fa6 // MOV V6.16B, V29.16B
+	WORD $0x4ebd1fa7 // MOV V7.16B, V29.16B
+	WORD $0x4ebd1fa8 // MOV V8.16B, V29.16B
+	WORD $0x4ebd1fa9 // MOV V9.16B, V29.16B
+	WORD $0x4ebd1faa // MOV V10.16B, V29.16B
+	WORD $0x4ebd1fab // MOV V11.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l58
+l57:
+	WORD $0x3dc0002c // LDR Q12, [R1+0]
+	WORD $0x3dc0042d // LDR Q13, [R1+16]
+	WORD $0x3dc0000e // LDR Q14, [R0+0]
+	WORD $0x4f8e1180 // FMLA by element 0, V0
+	WORD $0x4f8e11a1 // FMLA by element 0, V1
+	WORD $0x4fae1182 // FMLA by element 1, V2
+	WORD $0x4fae11a3 // FMLA by element 1, V3
+	WORD $0x4f8e1984 // FMLA by element 2, V4
+	WORD $0x4f8e19a5 // FMLA by element 2, V5
+	WORD $0x4fae1986 // FMLA by element 3, V6
+	WORD $0x4fae19a7 // FMLA by element 3, V7
+	WORD $0x3dc0040e // LDR Q14, [R0+16]
+	WORD $0x4f8e1188 // FMLA by element 0, V8
+	WORD $0x4f8e11a9 // FMLA by element 0, V9
+	WORD $0x4fae118a // FMLA by element 1, V10
+	WORD $0x4fae11ab // FMLA by element 1, V11
+	WORD $0x3dc0102c // LDR Q12, [R1+64]
+	WORD $0x3dc0142d // LDR Q13, [R1+80]
+	WORD $0x4f8e1980 // FMLA by element 2, V0
+	WORD $0x4f8e19a1 // FMLA by element 2, V1
+	WORD $0x4fae1982 // FMLA by element 3, V2
+	WORD $0x4fae19a3 // FMLA by element 3, V3
+	WORD $0x3dc0080e // LDR Q14, [R0+32]
+	WORD $0x4f8e1184 // FMLA by element 0, V4
+	WORD $0x4f8e11a5 // FMLA by element 0, V5
+	WORD $0x4fae1186 // FMLA by element 1, V6
+	WORD $0x4fae11a7 // FMLA by element 1, V7
+	WORD $0x4f8e1988 // FMLA by element 2, V8
+	WORD $0x4f8e19a9 // FMLA by element 2, V9
+	WORD $0x4fae198a // FMLA by element 3, V10
+	WORD $0x4fae19ab // FMLA by element 3, V11
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l57
+l58:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l60
+l59:
+	WORD $0x3dc0002c // LDR Q12, [R1+0]
+	WORD $0x3dc0042d // LDR Q13, [R1+16]
+	WORD $0x4d40c80e // LD1R {V14.4S}, [R0]
+	WORD $0x4e2ccdc0 // FMLA V0.4S, V14.4S, V12.4S
+	WORD $0x4e2dcdc1 // FMLA V1.4S, V14.4S, V13.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9ee // LD1R {V14.4S}, [R15]
+	WORD $0x4e2ccdc2 // FMLA V2.4S, V14.4S, V12.4S
+	WORD $0x4e2dcdc3 // FMLA V3.4S, V14.4S, V13.4S
+	ADD $8, R0, R15
+	WORD $0x4d40c9ee // LD1R {V14.4S}, [R15]
+	WORD $0x4e2ccdc4 // FMLA V4.4S, V14.4S, V12.4S
+	WORD $0x4e2dcdc5 // FMLA V5.4S, V14.4S, V13.4S
+	ADD $12, R0, R15
+	WORD $0x4d40c9ee // LD1R {V14.4S}, [R15]
+	WORD $0x4e2ccdc6 // FMLA V6.4S, V14.4S, V12.4S
+	WORD $0x4e2dcdc7 // FMLA V7.4S, V14.4S, V13.4S
+	ADD $16, R0, R15
+	WORD $0x4d40c9ee // LD1R {V14.4S}, [R15]
+	WORD $0x4e2ccdc8 // FMLA V8.4S, V14.4S, V12.4S
+	WORD $0x4e2dcdc9 // FMLA V9.4S, V14.4S, V13.4S
+	ADD $20, R0, R15
+	WORD $0x4d40c9ee // LD1R {V14.4S}, [R15]
+	WORD $0x4e2ccdca // FMLA V10.4S, V14.4S, V12.4S
+	WORD $0x4e2dcdcb // FMLA V11.4S, V14.4S, V13.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l59
+l60:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l61
+	MOVD R2, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd400 // FADD V0.4S, V0.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd421 // FADD V1.4S, V1.4S, V12.4S
+	ADD R5, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd442 // FADD V2.4S, V2.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd463 // FADD V3.4S, V3.4S, V12.4S
+	ADD R5, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd484 // FADD V4.4S, V4.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd4a5 // FADD V5.4S, V5.4S, V12.4S
+	ADD R5, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd4c6 // FADD V6.4S, V6.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd4e7 // FADD V7.4S, V7.4S, V12.4S
+	ADD R5, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd508 // FADD V8.4S, V8.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd529 // FADD V9.4S, V9.4S, V12.4S
+	ADD R5, R3
+	WORD $0x3dc0006c // LDR Q12, [R3+0]
+	WORD $0x4e2cd54a // FADD V10.4S, V10.4S, V12.4S
+	WORD $0x3dc0046c // LDR Q12, [R3+16]
+	WORD $0x4e2cd56b // FADD V11.4S, V11.4S, V12.4S
+	ADD R5, R3
+l61:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	ADD R5, R2
+	WORD $0x3d800042 // STR Q2, [R2+0]
+	WORD $0x3d800443 // STR Q3, [R2+16]
+	ADD R5, R2
+	WORD $0x3d800044 // STR Q4, [R2+0]
+	WORD $0x3d800445 // STR Q5, [R2+16]
+	ADD R5, R2
+	WORD $0x3d800046 // STR Q6, [R2+0]
+	WORD $0x3d800447 // STR Q7, [R2+16]
+	ADD R5, R2
+	WORD $0x3d800048 // STR Q8, [R2+0]
+	WORD $0x3d800449 // STR Q9, [R2+16]
+	ADD R5, R2
+	WORD $0x3d80004a // STR Q10, [R2+0]
+	WORD $0x3d80044b // STR Q11, [R2+16]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l56:
+	SUBS $1, R6, R6
+	BGE l62
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	WORD $0x4ebd1fa6 // MOV V6.16B, V29.16B
+	WORD $0x4ebd1fa7 // MOV V7.16B, V29.16B
+	WORD $0x4ebd1fa8 // MOV V8.16B, V29.16B
+	WORD $0x4ebd1fa9 // MOV V9.16B, V29.16B
+	WORD $0x4ebd1faa // MOV V10.16B, V29.16B
+	WORD $0x4ebd1fab // MOV V11.16B, V29.16B
+	WORD $0x4ebd1fac // MOV V12.16B, V29.16B
+	WORD $0x4ebd1fad // MOV V13.16B, V29.16B
+	WORD $0x4ebd1fae // MOV V14.16B, V29.16B
+	WORD $0x4ebd1faf // MOV V15.16B, V29.16B
+	WORD $0x4ebd1fb0 // MOV V16.16B, V29.16B
+	WORD $0x4ebd1fb1 // MOV V17.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l64
+l63:
+	WORD $0x3dc00032 // LDR Q18, [R1+0]
+	WORD $0x3dc00433 // LDR Q19, [R1+16]
+	WORD $0x3dc00834 // LDR Q20, [R1+32]
+	WORD $0x3dc00015 // LDR Q21, [R0+0]
+	WORD $0x4f951240 // FMLA by element 0, V0
+	WORD $0x4f951261 // FMLA by element 0, V1
+	WORD $0x4f951282 // FMLA by element 0, V2
+	WORD $0x4fb51243 // FMLA by element 1, V3
+	WORD $0x4fb51264 // FMLA by element 1, V4
+	WORD $0x4fb51285 // FMLA by element 1, V5
+	WORD $0x4f951a46 // FMLA by element 2, V6
+	WORD $0x4f951a67 // FMLA by element 2, V7
+	WORD $0x4f951a88 // FMLA by element 2, V8
+	WORD $0x4fb51a49 // FMLA by element 3, V9
+	WORD $0x4fb51a6a // FMLA by element 3, V10
+	WORD $0x4fb51a8b // FMLA by element 3, V11
+	WORD $0x3dc00415 // LDR Q21, [R0+16]
+	WORD $0x4f95124c // FMLA by element 0, V12
+	WORD $0x4f95126d // FMLA by element 0, V13
+	WORD $0x4f95128e // FMLA by element 0, V14
+	WORD $0x4fb5124f // FMLA by element 1, V15
+	WORD $0x4fb51270 // FMLA by element 1, V16
+	WORD $0x4fb51291 // FMLA by element 1, V17
+	WORD $0x3dc01032 // LDR Q18, [R1+64]
+	WORD $0x3dc01433 // LDR Q19, [R1+80]
+	WORD $0x3dc01834 // LDR Q20, [R1+96]
+	WORD $0x4f951a40 // FMLA by element 2, V0
+	WORD $0x4f951a61 // FMLA by element 2, V1
+	WORD $0x4f951a82 // FMLA by element 2, V2
+	WORD $0x4fb51a43 // FMLA by element 3, V3
+	WORD $0x4fb51a64 // FMLA by element 3, V4
+	WORD $0x4fb51a85 // FMLA by element 3, V5
+	WORD $0x3dc00815 // LDR Q21, [R0+32]
+	WORD $0x4f951246 // FMLA by element 0, V6
+	WORD $0x4f951267 // FMLA by element 0, V7
+	WORD $0x4f951288 // FMLA by element 0, V8
+	WORD $0x4fb51249 // FMLA by element 1, V9
+	WORD $0x4fb5126a // FMLA by element 1, V10
+	WORD $0x4fb5128b // FMLA by element 1, V11
+	WORD $0x4f951a4c // FMLA by element 2, V12
+	WORD $0x4f951a6d // FMLA by element 2, V13
+	WORD $0x4f951a8e // FMLA by element 2, V14
+	WORD $0x4fb51a4f // FMLA by element 3, V15
+	WORD $0x4fb51a70 // FMLA by element 3, V16
+	WORD $0x4fb51a91 // FMLA by element 3, V17
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l63
+l64:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l66
+l65:
+	WORD $0x3dc00032 // LDR Q18, [R1+0]
+	WORD $0x3dc00433 // LDR Q19, [R1+16]
+	WORD $0x3dc00834 // LDR Q20, [R1+32]
+	WORD $0x4d40c815 // LD1R {V21.4S}, [R0]
+	WORD $0x4e32cea0 // FMLA V0.4S, V21.4S, V18.4S
+	WORD $0x4e33cea1 // FMLA V1.4S, V21.4S, V19.4S
+	WORD $0x4e34cea2 // FMLA V2.4S, V21.4S, V20.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9f5 // LD1R {V21.4S}, [R15]
+	WORD $0x4e32cea3 // FMLA V3.4S, V21.4S, V18.4S
+	WORD $0x4e33cea4 // FMLA V4.4S, V21.4S, V19.4S
+	WORD $0x4e34cea5 // FMLA V5.4S, V21.4S, V20.4S
+	ADD $8, R0, R15
+	WORD $0x4d40c9f5 // LD1R {V21.4S}, [R15]
+	WORD $0x4e32cea6 // FMLA V6.4S, V21.4S, V18.4S
+	WORD $0x4e33cea7 // FMLA V7.4S, V21.4S, V19.4S
+	WORD $0x4e34cea8 // FMLA V8.4S, V21.4S, V20.4S
+	ADD $12, R0, R15
+	WORD $0x4d40c9f5 // LD1R {V21.4S}, [R15]
+	WORD $0x4e32cea9 // FMLA V9.4S, V21.4S, V18.4S
+	WORD $0x4e33ceaa // FMLA V10.4S, V21.4S, V19.4S
+	WORD $0x4e34ceab // FMLA V11.4S, V21.4S, V20.4S
+	ADD $16, R0, R15
+	WORD $0x4d40c9f5 // LD1R {V21.4S}, [R15]
+	WORD $0x4e32ceac // FMLA V12.4S, V21.4S, V18.4S
+	WORD $0x4e33cead // FMLA V13.4S, V21.4S, V19.4S
+	WORD $0x4e34ceae // FMLA V14.4S, V21.4S, V20.4S
+	ADD $20, R0, R15
+	WORD $0x4d40c9f5 // LD1R {V21.4S}, [R15]
+	WORD $0x4e32ceaf // FMLA V15.4S, V21.4S, V18.4S
+	WORD $0x4e33ceb0 // FMLA V16.4S, V21.4S, V19.4S
+	WORD $0x4e34ceb1 // FMLA V17.4S, V21.4S, V20.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l65
+l66:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l67
+	MOVD R2, R3
+	WORD $0x3dc00072 // LDR Q18, [R3+0]
+	WORD $0x4e32d400 // FADD V0.4S, V0.4S, V18.4S
+	WORD $0x3dc00472 // LDR Q18, [R3+16]
+	WORD $0x4e32d421 // FADD V1.4S, V1.4S, V18.4S
+	WORD $0x3dc00872 // LDR Q18, [R3+32]
+	WORD $0x4e32d442 // FADD V2.4S, V2.4S, V18.4S
+	ADD R5, R3
+	WORD $0x3dc00072 // LDR Q18, [R3+0]
+	WORD $0x4e32d463 // FADD V3.4S, V3.4S, V18.4S
+	WORD $0x3dc00472 // LDR Q18, [R3+16]
+	WORD $0x4e32d484 // FADD V4.4S, V4.4S, V18.4S
+	WORD $0x3dc00872 // LDR Q18, [R3+32]
+	WORD $0x4e32d4a5 // FADD V5.4S, V5.4S, V18.4S
+	ADD R5, R3
+	WORD $0x3dc00072 // LDR Q18, [R3+0]
+	WORD $0x4e32d4c6 // FADD V6.4S, V6.4S, V18.4S
+	WORD $0x3dc00472 // LDR Q18, [R3+16]
+	WORD $0x4e32d4e7 // FADD V7.4S, V7.4S, V18.4S
+	WORD $0x3dc00872 // LDR Q18, [R3+32]
+	WORD $0x4e32d508 // FADD V8.4S, V8.4S, V18.4S
+	ADD R5, R3
+	WORD $0x3dc00072 // LDR Q18, [R3+0]
+	WORD $0x4e32d529 // FADD V9.4S, V9.4S, V18.4S
+	WORD $0x3dc00472 // LDR Q18, [R3+16]
+	WORD $0x4e32d54a // FADD V10.4S, V10.4S, V18.4S
+	WORD $0x3dc00872 // LDR Q18, [R3+32]
+	WORD $0x4e32d56b // FADD V11.4S, V11.4S, V18.4S
+	ADD R5, R3
+	WORD $0x3dc00072 // LDR Q18, [R3+0]
+	WORD $0x4e32d58c // FADD V12.4S, V12.4S, V18.4S
+	WORD $0x3dc00472 // LDR Q18, [R3+16]
+	WORD $0x4e32d5ad // FADD V13.4S, V13.4S, V18.4S
+	WORD $0x3dc00872 // LDR Q18, [R3+32]
+	WORD $0x4e32d5ce // FADD V14.4S, V14.4S, V18.4S
+	ADD R5, R3
+	WORD $0x3dc00072 // LDR Q18, [R3+0]
+	WORD $0x4e32d5ef // FADD V15.4S, V15.4S, V18.4S
+	WORD $0x3dc00472 // LDR Q18, [R3+16]
+	WORD $0x4e32d610 // FADD V16.4S, V16.4S, V18.4S
+	WORD $0x3dc00872 // LDR Q18, [R3+32]
+	WORD $0x4e32d631 // FADD V17.4S, V17.4S, V18.4S
+	ADD R5, R3
+l67:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	WORD $0x3d800842 // STR Q2, [R2+32]
+	ADD R5, R2
+	WORD $0x3d800043 // STR Q3, [R2+0]
+	WORD $0x3d800444 // STR Q4, [R2+16]
+	WORD $0x3d800845 // STR Q5, [R2+32]
+	ADD R5, R2
+	WORD $0x3d800046 // STR Q6, [R2+0]
+	WORD $0x3d800447 // STR Q7, [R2+16]
+	WORD $0x3d800848 // STR Q8, [R2+32]
+	ADD R5, R2
+	WORD $0x3d800049 // STR Q9, [R2+0]
+	WORD $0x3d80044a // STR Q10, [R2+16]
+	WORD $0x3d80084b // STR Q11, [R2+32]
+	ADD R5, R2
+	WORD $0x3d80004c // STR Q12, [R2+0]
+	WORD $0x3d80044d // STR Q13, [R2+16]
+	WORD $0x3d80084e // STR Q14, [R2+32]
+	ADD R5, R2
+	WORD $0x3d80004f // STR Q15, [R2+0]
+	WORD $0x3d800450 // STR Q16, [R2+16]
+	WORD $0x3d800851 // STR Q17, [R2+32]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l62:
+	SUBS $1, R6, R6
+	BGE l68
+	MOVD R2, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	ADD R5, R3
+	PRFM 0(R3), PLDL1KEEP
+	WORD $0x4ebd1fa0 // MOV V0.16B, V29.16B
+	WORD $0x4ebd1fa1 // MOV V1.16B, V29.16B
+	WORD $0x4ebd1fa2 // MOV V2.16B, V29.16B
+	WORD $0x4ebd1fa3 // MOV V3.16B, V29.16B
+	WORD $0x4ebd1fa4 // MOV V4.16B, V29.16B
+	WORD $0x4ebd1fa5 // MOV V5.16B, V29.16B
+	WORD $0x4ebd1fa6 // MOV V6.16B, V29.16B
+	WORD $0x4ebd1fa7 // MOV V7.16B, V29.16B
+	WORD $0x4ebd1fa8 // MOV V8.16B, V29.16B
+	WORD $0x4ebd1fa9 // MOV V9.16B, V29.16B
+	WORD $0x4ebd1faa // MOV V10.16B, V29.16B
+	WORD $0x4ebd1fab // MOV V11.16B, V29.16B
+	WORD $0x4ebd1fac // MOV V12.16B, V29.16B
+	WORD $0x4ebd1fad // MOV V13.16B, V29.16B
+	WORD $0x4ebd1fae // MOV V14.16B, V29.16B
+	WORD $0x4ebd1faf // MOV V15.16B, V29.16B
+	WORD $0x4ebd1fb0 // MOV V16.16B, V29.16B
+	WORD $0x4ebd1fb1 // MOV V17.16B, V29.16B
+	WORD $0x4ebd1fb2 // MOV V18.16B, V29.16B
+	WORD $0x4ebd1fb3 // MOV V19.16B, V29.16B
+	WORD $0x4ebd1fb4 // MOV V20.16B, V29.16B
+	WORD $0x4ebd1fb5 // MOV V21.16B, V29.16B
+	WORD $0x4ebd1fb6 // MOV V22.16B, V29.16B
+	WORD $0x4ebd1fb7 // MOV V23.16B, V29.16B
+	SUBS $2, R4, R4
+	BLT l70
+l69:
+	WORD $0x3dc00038 // LDR Q24, [R1+0]
+	WORD $0x3dc00439 // LDR Q25, [R1+16]
+	WORD $0x3dc0083a // LDR Q26, [R1+32]
+	WORD $0x3dc00c3b // LDR Q27, [R1+48]
+	WORD $0x3dc0001c // LDR Q28, [R0+0]
+	WORD $0x4f9c1300 // FMLA by element 0, V0
+	WORD $0x4f9c1321 // FMLA by element 0, V1
+	WORD $0x4f9c1342 // FMLA by element 0, V2
+	WORD $0x4f9c1363 // FMLA by element 0, V3
+	WORD $0x4fbc1304 // FMLA by element 1, V4
+	WORD $0x4fbc1325 // FMLA by element 1, V5
+	WORD $0x4fbc1346 // FMLA by element 1, V6
+	WORD $0x4fbc1367 // FMLA by element 1, V7
+	WORD $0x4f9c1b08 // FMLA by element 2, V8
+	WORD $0x4f9c1b29 // FMLA by element 2, V9
+	WORD $0x4f9c1b4a // FMLA by element 2, V10
+	WORD $0x4f9c1b6b // FMLA by element 2, V11
+	WORD $0x4fbc1b0c // FMLA by element 3, V12
+	WORD $0x4fbc1b2d // FMLA by element 3, V13
+	WORD $0x4fbc1b4e // FMLA by element 3, V14
+	WORD $0x4fbc1b6f // FMLA by element 3, V15
+	WORD $0x3dc0041c // LDR Q28, [R0+16]
+	WORD $0x4f9c1310 // FMLA by element 0, V16
+	WORD $0x4f9c1331 // FMLA by element 0, V17
+	WORD $0x4f9c1352 // FMLA by element 0, V18
+	WORD $0x4f9c1373 // FMLA by element 0, V19
+	WORD $0x4fbc1314 // FMLA by element 1, V20
+	WORD $0x4fbc1335 // FMLA by element 1, V21
+	WORD $0x4fbc1356 // FMLA by element 1, V22
+	WORD $0x4fbc1377 // FMLA by element 1, V23
+	WORD $0x3dc01038 // LDR Q24, [R1+64]
+	WORD $0x3dc01439 // LDR Q25, [R1+80]
+	WORD $0x3dc0183a // LDR Q26, [R1+96]
+	WORD $0x3dc01c3b // LDR Q27, [R1+112]
+	WORD $0x4f9c1b00 // FMLA by element 2, V0
+	WORD $0x4f9c1b21 // FMLA by element 2, V1
+	WORD $0x4f9c1b42 // FMLA by element 2, V2
+	WORD $0x4f9c1b63 // FMLA by element 2, V3
+	WORD $0x4fbc1b04 // FMLA by element 3, V4
+	WORD $0x4fbc1b25 // FMLA by element 3, V5
+	WORD $0x4fbc1b46 // FMLA by element 3, V6
+	WORD $0x4fbc1b67 // FMLA by element 3, V7
+	WORD $0x3dc0081c // LDR Q28, [R0+32]
+	WORD $0x4f9c1308 // FMLA by element 0, V8
+	WORD $0x4f9c1329 // FMLA by element 0, V9
+	WORD $0x4f9c134a // FMLA by element 0, V10
+	WORD $0x4f9c136b // FMLA by element 0, V11
+	WORD $0x4fbc130c // FMLA by element 1, V12
+	WORD $0x4fbc132d // FMLA by element 1, V13
+	WORD $0x4fbc134e // FMLA by element 1, V14
+	WORD $0x4fbc136f // FMLA by element 1, V15
+	WORD $0x4f9c1b10 // FMLA by element 2, V16
+	WORD $0x4f9c1b31 // FMLA by element 2, V17
+	WORD $0x4f9c1b52 // FMLA by element 2, V18
+	WORD $0x4f9c1b73 // FMLA by element 2, V19
+	WORD $0x4fbc1b14 // FMLA by element 3, V20
+	WORD $0x4fbc1b35 // FMLA by element 3, V21
+	WORD $0x4fbc1b56 // FMLA by element 3, V22
+	WORD $0x4fbc1b77 // FMLA by element 3, V23
+	ADD $48, R0
+	ADD $128, R1
+	SUBS $2, R4, R4
+	BGE l69
+l70:
+	ADD $2, R4
+	SUBS $1, R4, R4
+	BLT l72
+l71:
+	WORD $0x3dc00038 // LDR Q24, [R1+0]
+	WORD $0x3dc00439 // LDR Q25, [R1+16]
+	WORD $0x3dc0083a // LDR Q26, [R1+32]
+	WORD $0x3dc00c3b // LDR Q27, [R1+48]
+	WORD $0x4d40c81c // LD1R {V28.4S}, [R0]
+	WORD $0x4e38cf80 // FMLA V0.4S, V28.4S, V24.4S
+	WORD $0x4e39cf81 // FMLA V1.4S, V28.4S, V25.4S
+	WORD $0x4e3acf82 // FMLA V2.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf83 // FMLA V3.4S, V28.4S, V27.4S
+	ADD $4, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf84 // FMLA V4.4S, V28.4S, V24.4S
+	WORD $0x4e39cf85 // FMLA V5.4S, V28.4S, V25.4S
+	WORD $0x4e3acf86 // FMLA V6.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf87 // FMLA V7.4S, V28.4S, V27.4S
+	ADD $8, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf88 // FMLA V8.4S, V28.4S, V24.4S
+	WORD $0x4e39cf89 // FMLA V9.4S, V28.4S, V25.4S
+	WORD $0x4e3acf8a // FMLA V10.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf8b // FMLA V11.4S, V28.4S, V27.4S
+	ADD $12, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf8c // FMLA V12.4S, V28.4S, V24.4S
+	WORD $0x4e39cf8d // FMLA V13.4S, V28.4S, V25.4S
+	WORD $0x4e3acf8e // FMLA V14.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf8f // FMLA V15.4S, V28.4S, V27.4S
+	ADD $16, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf90 // FMLA V16.4S, V28.4S, V24.4S
+	WORD $0x4e39cf91 // FMLA V17.4S, V28.4S, V25.4S
+	WORD $0x4e3acf92 // FMLA V18.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf93 // FMLA V19.4S, V28.4S, V27.4S
+	ADD $20, R0, R15
+	WORD $0x4d40c9fc // LD1R {V28.4S}, [R15]
+	WORD $0x4e38cf94 // FMLA V20.4S, V28.4S, V24.4S
+	WORD $0x4e39cf95 // FMLA V21.4S, V28.4S, V25.4S
+	WORD $0x4e3acf96 // FMLA V22.4S, V28.4S, V26.4S
+	WORD $0x4e3bcf97 // FMLA V23.4S, V28.4S, V27.4S
+	ADD $24, R0
+	ADD $64, R1
+	SUBS $1, R4, R4
+	BGE l71
+l72:
+	ADD $1, R4
+	MOVBU acc+48(FP), R15
+	CBZ R15, l73
+	MOVD R2, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d400 // FADD V0.4S, V0.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d421 // FADD V1.4S, V1.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d442 // FADD V2.4S, V2.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d463 // FADD V3.4S, V3.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d484 // FADD V4.4S, V4.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d4a5 // FADD V5.4S, V5.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d4c6 // FADD V6.4S, V6.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d4e7 // FADD V7.4S, V7.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d508 // FADD V8.4S, V8.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d529 // FADD V9.4S, V9.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d54a // FADD V10.4S, V10.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d56b // FADD V11.4S, V11.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d58c // FADD V12.4S, V12.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d5ad // FADD V13.4S, V13.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d5ce // FADD V14.4S, V14.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d5ef // FADD V15.4S, V15.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d610 // FADD V16.4S, V16.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d631 // FADD V17.4S, V17.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d652 // FADD V18.4S, V18.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d673 // FADD V19.4S, V19.4S, V24.4S
+	ADD R5, R3
+	WORD $0x3dc00078 // LDR Q24, [R3+0]
+	WORD $0x4e38d694 // FADD V20.4S, V20.4S, V24.4S
+	WORD $0x3dc00478 // LDR Q24, [R3+16]
+	WORD $0x4e38d6b5 // FADD V21.4S, V21.4S, V24.4S
+	WORD $0x3dc00878 // LDR Q24, [R3+32]
+	WORD $0x4e38d6d6 // FADD V22.4S, V22.4S, V24.4S
+	WORD $0x3dc00c78 // LDR Q24, [R3+48]
+	WORD $0x4e38d6f7 // FADD V23.4S, V23.4S, V24.4S
+	ADD R5, R3
+l73:
+	WORD $0x3d800040 // STR Q0, [R2+0]
+	WORD $0x3d800441 // STR Q1, [R2+16]
+	WORD $0x3d800842 // STR Q2, [R2+32]
+	WORD $0x3d800c43 // STR Q3, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800044 // STR Q4, [R2+0]
+	WORD $0x3d800445 // STR Q5, [R2+16]
+	WORD $0x3d800846 // STR Q6, [R2+32]
+	WORD $0x3d800c47 // STR Q7, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800048 // STR Q8, [R2+0]
+	WORD $0x3d800449 // STR Q9, [R2+16]
+	WORD $0x3d80084a // STR Q10, [R2+32]
+	WORD $0x3d800c4b // STR Q11, [R2+48]
+	ADD R5, R2
+	WORD $0x3d80004c // STR Q12, [R2+0]
+	WORD $0x3d80044d // STR Q13, [R2+16]
+	WORD $0x3d80084e // STR Q14, [R2+32]
+	WORD $0x3d800c4f // STR Q15, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800050 // STR Q16, [R2+0]
+	WORD $0x3d800451 // STR Q17, [R2+16]
+	WORD $0x3d800852 // STR Q18, [R2+32]
+	WORD $0x3d800c53 // STR Q19, [R2+48]
+	ADD R5, R2
+	WORD $0x3d800054 // STR Q20, [R2+0]
+	WORD $0x3d800455 // STR Q21, [R2+16]
+	WORD $0x3d800856 // STR Q22, [R2+32]
+	WORD $0x3d800c57 // STR Q23, [R2+48]
+	ADD R5, R2
+	SUBS $0, R4, R4
+	BGE l1
+l68:
+l1:
+	RET
+
+// func packRowsMRNEONAsm(dst *float32, src *float32, kc int, ld int)
+TEXT ·packRowsMRNEONAsm(SB), NOSPLIT, $64-32
+	MOVD ld+24(FP), R0
+	LSL $2, R0
+	MOVD src+8(FP), R1
+	MOVD R1, R2
+	ADD R0, R2
+	MOVD R2, R3
+	ADD R0, R3
+	MOVD R3, R4
+	ADD R0, R4
+	MOVD R4, R5
+	ADD R0, R5
+	MOVD R5, R6
+	ADD R0, R6
+	MOVD dst+0(FP), R7
+	MOVD kc+16(FP), R8
+	SUBS $4, R8, R8
+	BLT l2
+l1:
+	WORD $0x3dc00020 // LDR Q0, [R1+0]
+	WORD $0x3dc00041 // LDR Q1, [R2+0]
+	WORD $0x3dc00062 // LDR Q2, [R3+0]
+	WORD $0x3dc00083 // LDR Q3, [R4+0]
+	WORD $0x3dc000a4 // LDR Q4, [R5+0]
+	WORD $0x3dc000c5 // LDR Q5, [R6+0]
+	WORD $0x4e813806 // ZIP V6
+	WORD $0x4e817800 // ZIP V0
+	WORD $0x4e833841 // ZIP V1
+	WORD $0x4e837842 // ZIP V2
+	WORD $0x4ec138c3 // ZIP V3
+	WORD $0x4ec178c1 // ZIP V1
+	WORD $0x4ec23806 // ZIP V6
+	WORD $0x4ec27800 // ZIP V0
+	WORD $0x3d8000e3 // STR Q3, [R7+0]
+	ADD $24, R7, R15
+	WORD $0x3d8001e1 // STR Q1, [R15+0]
+	WORD $0x3d800ce6 // STR Q6, [R7+48]
+	ADD $72, R7, R15
+	WORD $0x3d8001e0 // STR Q0, [R15+0]
+	WORD $0x4e853880 // ZIP V0
+	WORD $0xfd0008e0 // STR D [R7+16] V0
+	WORD $0x4e180400 // DUP D[1] V0
+	WORD $0xfd0014e0 // STR D [R7+40] V0
+	WORD $0x4e857880 // ZIP V0
+	WORD $0xfd0020e0 // STR D [R7+64] V0
+	WORD $0x4e180400 // DUP D[1] V0
+	WORD $0xfd002ce0 // STR D [R7+88] V0
+	ADD $16, R1
+	ADD $16, R2
+	ADD $16, R3
+	ADD $16, R4
+	ADD $16, R5
+	ADD $16, R6
+	ADD $96, R7
+	SUBS $4, R8, R8
+	BGE l1
+l2:
+	RET
+
+// func packRowsNRNEONAsm(dst *float32, src *float32, kc int, ld int)
+TEXT ·packRowsNRNEONAsm(SB), NOSPLIT, $64-32
+	MOVD ld+24(FP), R0
+	LSL $2, R0
+	MOVD src+8(FP), R1
+	MOVD R1, R2
+	ADD R0, R2
+	MOVD R2, R3
+	ADD R0, R3
+	MOVD R3, R4
+	ADD R0, R4
+	MOVD dst+0(FP), R5
+	MOVD kc+16(FP), R6
+	SUBS $4, R6, R6
+	BLT l2
+l1:
+	WORD $0x3dc00020 // LDR Q0, [R1+0]
+	WORD $0x3dc00041 // LDR Q1, [R2+0]
+	WORD $0x3dc00062 // LDR Q2, [R3+0]
+	WORD $0x3dc00083 // LDR Q3, [R4+0]
+	WORD $0x4e813804 // ZIP V4
+	WORD $0x4e817800 // ZIP V0
+	WORD $0x4e833841 // ZIP V1
+	WORD $0x4e837842 // ZIP V2
+	WORD $0x4ec13883 // ZIP V3
+	WORD $0x4ec17881 // ZIP V1
+	WORD $0x4ec23804 // ZIP V4
+	WORD $0x4ec27800 // ZIP V0
+	WORD $0x3d8000a3 // STR Q3, [R5+0]
+	WORD $0x3d8010a1 // STR Q1, [R5+64]
+	WORD $0x3d8020a4 // STR Q4, [R5+128]
+	WORD $0x3d8030a0 // STR Q0, [R5+192]
+	ADD $16, R1
+	ADD $16, R2
+	ADD $16, R3
+	ADD $16, R4
+	ADD $256, R5
+	SUBS $4, R6, R6
+	BGE l1
+l2:
+	RET
+
+// func packColumnsMRNEONAsm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
+TEXT ·packColumnsMRNEONAsm(SB), NOSPLIT, $64-48
+	MOVD src+8(FP), R2
+	MOVD dst+0(FP), R3
+	MOVD panels+24(FP), R7
+	MOVD ld+32(FP), R4
+	LSL $2, R4
+	MOVD stride+40(FP), R5
+	LSL $2, R5
+	SUBS $1, R7, R7
+	BLT l4
+l1:
+	MOVD R2, R0
+	MOVD R3, R1
+	MOVD rows+16(FP), R6
+	SUBS $1, R6, R6
+	BLT l3
+l2:
+	WORD $0x3dc00000 // LDR Q0, [R0+0]
+	WORD $0x3d800020 // STR Q0, [R1+0]
+	WORD $0xfd400800 // LDR D [R0+16] V0
+	WORD $0xfd000820 // STR D [R1+16] V0
+	ADD R4, R0
+	ADD $24, R1
+	SUBS $1, R6, R6
+	BGE l2
+l3:
+	ADD $24, R2
+	ADD R5, R3
+	SUBS $1, R7, R7
+	BGE l1
+l4:
+	RET
+
+// func packColumnsNRNEONAsm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
+TEXT ·packColumnsNRNEONAsm(SB), NOSPLIT, $64-48
+	MOVD src+8(FP), R2
+	MOVD dst+0(FP), R3
+	MOVD panels+24(FP), R7
+	MOVD ld+32(FP), R4
+	LSL $2, R4
+	MOVD stride+40(FP), R5
+	LSL $2, R5
+	SUBS $1, R7, R7
+	BLT l4
+l1:
+	MOVD R2, R0
+	MOVD R3, R1
+	MOVD rows+16(FP), R6
+	SUBS $1, R6, R6
+	BLT l3
+l2:
+	WORD $0x3dc00000 // LDR Q0, [R0+0]
+	WORD $0x3d800020 // STR Q0, [R1+0]
+	WORD $0x3dc00400 // LDR Q0, [R0+16]
+	WORD $0x3d800420 // STR Q0, [R1+16]
+	WORD $0x3dc00800 // LDR Q0, [R0+32]
+	WORD $0x3d800820 // STR Q0, [R1+32]
+	WORD $0x3dc00c00 // LDR Q0, [R0+48]
+	WORD $0x3d800c20 // STR Q0, [R1+48]
+	ADD R4, R0
+	ADD $64, R1
+	SUBS $1, R6, R6
+	BGE l2
+l3:
+	ADD $64, R2
+	ADD R5, R3
+	SUBS $1, R7, R7
+	BGE l1
+l4:
+	RET
+
 // func dotNEONAsm(x *float32, y *float32, n int) (sum float32)
 TEXT ·dotNEONAsm(SB), NOSPLIT, $64-28
 	MOVD $·neonPool<>(SB), R14

@@ -6,22 +6,121 @@ import "unsafe"
 
 // tierAVX512 is the tier avx512.
 var tierAVX512 = Tier{
-	Name:         "avx512",
-	DotRows:      4,
-	Dot:          dotAVX512,
-	Axpy:         axpyAVX512,
-	Scale:        scaleAVX512,
-	WidenBF16:    widenBF16AVX512,
-	NarrowBF16:   narrowBF16AVX512,
-	WidenF16:     widenF16AVX512,
-	NarrowF16:    narrowF16AVX512,
-	Dots:         dotsAVX512,
-	DotsBF16:     dotsBF16AVX512,
-	TileDots:     tileDotsAVX512,
-	TileDotsBF16: tileDotsBF16AVX512,
-	Axpys:        axpysAVX512,
-	AxpysBF16:    axpysBF16AVX512,
+	Name:          "avx512",
+	MR:            6,
+	NR:            64,
+	Lanes:         16,
+	DotRows:       4,
+	Gemm:          gemmAVX512,
+	GemmPart:      gemmPartAVX512,
+	PackRowsMR:    packRowsMRAVX512,
+	PackRowsNR:    packRowsNRAVX512,
+	PackColumnsMR: packColumnsMRAVX512,
+	PackColumnsNR: packColumnsNRAVX512,
+	Dot:           dotAVX512,
+	Axpy:          axpyAVX512,
+	Scale:         scaleAVX512,
+	WidenBF16:     widenBF16AVX512,
+	NarrowBF16:    narrowBF16AVX512,
+	WidenF16:      widenF16AVX512,
+	NarrowF16:     narrowF16AVX512,
+	Dots:          dotsAVX512,
+	DotsBF16:      dotsBF16AVX512,
+	TileDots:      tileDotsAVX512,
+	TileDotsBF16:  tileDotsBF16AVX512,
+	Axpys:         axpysAVX512,
+	AxpysBF16:     axpysBF16AVX512,
 }
+
+// gemmAVX512 works like gemmGo.
+func gemmAVX512(kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:6*kc]
+	b = b[:64*kc]
+	c = c[:(6-1)*ldc+64]
+	if raceEnabled {
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, 6, ldc, 64)
+		raceWrite(c, 6, ldc, 64)
+	}
+	gemmAVX512Asm(kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmAVX512Asm(kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// gemmPartAVX512 works like gemmPartGo.
+func gemmPartAVX512(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:6*kc]
+	b = b[:64*kc]
+	c = c[:((part/4*2+2)-1)*ldc+(part%4+1)*16]
+	if raceEnabled {
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, (part/4*2 + 2), ldc, (part%4+1)*16)
+		raceWrite(c, (part/4*2 + 2), ldc, (part%4+1)*16)
+	}
+	gemmPartAVX512Asm(part, kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmPartAVX512Asm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// packRowsMRAVX512 works like packRowsMRGo.
+func packRowsMRAVX512(dst []float32, src []float32, kc int, ld int) {
+	dst = dst[:6*kc]
+	src = src[:5*ld+kc]
+	if raceEnabled {
+		raceWrite(dst, 1, 0, len(dst))
+		raceRead(src, 6, ld, kc)
+	}
+	packRowsMRAVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
+}
+
+//go:noescape
+func packRowsMRAVX512Asm(dst *float32, src *float32, kc int, ld int)
+
+// packRowsNRAVX512 works like packRowsNRGo.
+func packRowsNRAVX512(dst []float32, src []float32, kc int, ld int) {
+	dst = dst[:max(0, (kc-1)*64+16)]
+	src = src[:15*ld+kc]
+	if raceEnabled {
+		raceWrite(dst, kc, 64, 16)
+		raceRead(src, 16, ld, kc)
+	}
+	packRowsNRAVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
+}
+
+//go:noescape
+func packRowsNRAVX512Asm(dst *float32, src *float32, kc int, ld int)
+
+// packColumnsMRAVX512 works like packColumnsMRGo.
+func packColumnsMRAVX512(dst []float32, src []float32, rows int, panels int, ld int, stride int) {
+	dst = dst[:max(0, (panels-1)*stride+rows*6)]
+	src = src[:max(0, (rows-1)*ld+panels*6)]
+	if raceEnabled {
+		raceWrite(dst, panels, stride, rows*6)
+		raceRead(src, rows, ld, panels*6)
+	}
+	packColumnsMRAVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
+}
+
+//go:noescape
+func packColumnsMRAVX512Asm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
+
+// packColumnsNRAVX512 works like packColumnsNRGo.
+func packColumnsNRAVX512(dst []float32, src []float32, rows int, panels int, ld int, stride int) {
+	dst = dst[:max(0, (panels-1)*stride+rows*64)]
+	src = src[:max(0, (rows-1)*ld+panels*64)]
+	if raceEnabled {
+		raceWrite(dst, panels, stride, rows*64)
+		raceRead(src, rows, ld, panels*64)
+	}
+	packColumnsNRAVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
+}
+
+//go:noescape
+func packColumnsNRAVX512Asm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
 
 // dotAVX512 works like dotGo.
 func dotAVX512(x []float32, y []float32) (sum float32) {
@@ -222,22 +321,121 @@ func axpysBF16AVX512Asm(y *float32, a *float32, w *uint16, ld int, n int)
 
 // tierAVX2 is the tier avx2.
 var tierAVX2 = Tier{
-	Name:         "avx2",
-	DotRows:      2,
-	Dot:          dotAVX2,
-	Axpy:         axpyAVX2,
-	Scale:        scaleAVX2,
-	WidenBF16:    widenBF16AVX2,
-	NarrowBF16:   narrowBF16AVX2,
-	WidenF16:     widenF16AVX2,
-	NarrowF16:    narrowF16AVX2,
-	Dots:         dotsAVX2,
-	DotsBF16:     dotsBF16AVX2,
-	TileDots:     tileDotsAVX2,
-	TileDotsBF16: tileDotsBF16AVX2,
-	Axpys:        axpysAVX2,
-	AxpysBF16:    axpysBF16AVX2,
+	Name:          "avx2",
+	MR:            6,
+	NR:            16,
+	Lanes:         8,
+	DotRows:       2,
+	Gemm:          gemmAVX2,
+	GemmPart:      gemmPartAVX2,
+	PackRowsMR:    packRowsMRAVX2,
+	PackRowsNR:    packRowsNRAVX2,
+	PackColumnsMR: packColumnsMRAVX2,
+	PackColumnsNR: packColumnsNRAVX2,
+	Dot:           dotAVX2,
+	Axpy:          axpyAVX2,
+	Scale:         scaleAVX2,
+	WidenBF16:     widenBF16AVX2,
+	NarrowBF16:    narrowBF16AVX2,
+	WidenF16:      widenF16AVX2,
+	NarrowF16:     narrowF16AVX2,
+	Dots:          dotsAVX2,
+	DotsBF16:      dotsBF16AVX2,
+	TileDots:      tileDotsAVX2,
+	TileDotsBF16:  tileDotsBF16AVX2,
+	Axpys:         axpysAVX2,
+	AxpysBF16:     axpysBF16AVX2,
 }
+
+// gemmAVX2 works like gemmGo.
+func gemmAVX2(kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:6*kc]
+	b = b[:16*kc]
+	c = c[:(6-1)*ldc+16]
+	if raceEnabled {
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, 6, ldc, 16)
+		raceWrite(c, 6, ldc, 16)
+	}
+	gemmAVX2Asm(kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmAVX2Asm(kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// gemmPartAVX2 works like gemmPartGo.
+func gemmPartAVX2(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:6*kc]
+	b = b[:16*kc]
+	c = c[:((part/2*2+2)-1)*ldc+(part%2+1)*8]
+	if raceEnabled {
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, (part/2*2 + 2), ldc, (part%2+1)*8)
+		raceWrite(c, (part/2*2 + 2), ldc, (part%2+1)*8)
+	}
+	gemmPartAVX2Asm(part, kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmPartAVX2Asm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// packRowsMRAVX2 works like packRowsMRGo.
+func packRowsMRAVX2(dst []float32, src []float32, kc int, ld int) {
+	dst = dst[:6*kc]
+	src = src[:5*ld+kc]
+	if raceEnabled {
+		raceWrite(dst, 1, 0, len(dst))
+		raceRead(src, 6, ld, kc)
+	}
+	packRowsMRAVX2Asm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
+}
+
+//go:noescape
+func packRowsMRAVX2Asm(dst *float32, src *float32, kc int, ld int)
+
+// packRowsNRAVX2 works like packRowsNRGo.
+func packRowsNRAVX2(dst []float32, src []float32, kc int, ld int) {
+	dst = dst[:max(0, (kc-1)*16+8)]
+	src = src[:7*ld+kc]
+	if raceEnabled {
+		raceWrite(dst, kc, 16, 8)
+		raceRead(src, 8, ld, kc)
+	}
+	packRowsNRAVX2Asm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
+}
+
+//go:noescape
+func packRowsNRAVX2Asm(dst *float32, src *float32, kc int, ld int)
+
+// packColumnsMRAVX2 works like packColumnsMRGo.
+func packColumnsMRAVX2(dst []float32, src []float32, rows int, panels int, ld int, stride int) {
+	dst = dst[:max(0, (panels-1)*stride+rows*6)]
+	src = src[:max(0, (rows-1)*ld+panels*6)]
+	if raceEnabled {
+		raceWrite(dst, panels, stride, rows*6)
+		raceRead(src, rows, ld, panels*6)
+	}
+	packColumnsMRAVX2Asm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
+}
+
+//go:noescape
+func packColumnsMRAVX2Asm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
+
+// packColumnsNRAVX2 works like packColumnsNRGo.
+func packColumnsNRAVX2(dst []float32, src []float32, rows int, panels int, ld int, stride int) {
+	dst = dst[:max(0, (panels-1)*stride+rows*16)]
+	src = src[:max(0, (rows-1)*ld+panels*16)]
+	if raceEnabled {
+		raceWrite(dst, panels, stride, rows*16)
+		raceRead(src, rows, ld, panels*16)
+	}
+	packColumnsNRAVX2Asm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
+}
+
+//go:noescape
+func packColumnsNRAVX2Asm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
 
 // dotAVX2 works like dotGo.
 func dotAVX2(x []float32, y []float32) (sum float32) {

@@ -6,22 +6,121 @@ import "unsafe"
 
 // tierNEON is the tier neon.
 var tierNEON = Tier{
-	Name:         "neon",
-	DotRows:      4,
-	Dot:          dotNEON,
-	Axpy:         axpyNEON,
-	Scale:        scaleNEON,
-	WidenBF16:    widenBF16NEON,
-	NarrowBF16:   narrowBF16NEON,
-	WidenF16:     widenF16NEON,
-	NarrowF16:    narrowF16NEON,
-	Dots:         dotsNEON,
-	DotsBF16:     dotsBF16NEON,
-	TileDots:     tileDotsNEON,
-	TileDotsBF16: tileDotsBF16NEON,
-	Axpys:        axpysNEON,
-	AxpysBF16:    axpysBF16NEON,
+	Name:          "neon",
+	MR:            6,
+	NR:            16,
+	Lanes:         4,
+	DotRows:       4,
+	Gemm:          gemmNEON,
+	GemmPart:      gemmPartNEON,
+	PackRowsMR:    packRowsMRNEON,
+	PackRowsNR:    packRowsNRNEON,
+	PackColumnsMR: packColumnsMRNEON,
+	PackColumnsNR: packColumnsNRNEON,
+	Dot:           dotNEON,
+	Axpy:          axpyNEON,
+	Scale:         scaleNEON,
+	WidenBF16:     widenBF16NEON,
+	NarrowBF16:    narrowBF16NEON,
+	WidenF16:      widenF16NEON,
+	NarrowF16:     narrowF16NEON,
+	Dots:          dotsNEON,
+	DotsBF16:      dotsBF16NEON,
+	TileDots:      tileDotsNEON,
+	TileDotsBF16:  tileDotsBF16NEON,
+	Axpys:         axpysNEON,
+	AxpysBF16:     axpysBF16NEON,
 }
+
+// gemmNEON works like gemmGo.
+func gemmNEON(kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:6*kc]
+	b = b[:16*kc]
+	c = c[:(6-1)*ldc+16]
+	if raceEnabled {
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, 6, ldc, 16)
+		raceWrite(c, 6, ldc, 16)
+	}
+	gemmNEONAsm(kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmNEONAsm(kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// gemmPartNEON works like gemmPartGo.
+func gemmPartNEON(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:6*kc]
+	b = b[:16*kc]
+	c = c[:((part/4*2+2)-1)*ldc+(part%4+1)*4]
+	if raceEnabled {
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, (part/4*2 + 2), ldc, (part%4+1)*4)
+		raceWrite(c, (part/4*2 + 2), ldc, (part%4+1)*4)
+	}
+	gemmPartNEONAsm(part, kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmPartNEONAsm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// packRowsMRNEON works like packRowsMRGo.
+func packRowsMRNEON(dst []float32, src []float32, kc int, ld int) {
+	dst = dst[:6*kc]
+	src = src[:5*ld+kc]
+	if raceEnabled {
+		raceWrite(dst, 1, 0, len(dst))
+		raceRead(src, 6, ld, kc)
+	}
+	packRowsMRNEONAsm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
+}
+
+//go:noescape
+func packRowsMRNEONAsm(dst *float32, src *float32, kc int, ld int)
+
+// packRowsNRNEON works like packRowsNRGo.
+func packRowsNRNEON(dst []float32, src []float32, kc int, ld int) {
+	dst = dst[:max(0, (kc-1)*16+4)]
+	src = src[:3*ld+kc]
+	if raceEnabled {
+		raceWrite(dst, kc, 16, 4)
+		raceRead(src, 4, ld, kc)
+	}
+	packRowsNRNEONAsm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
+}
+
+//go:noescape
+func packRowsNRNEONAsm(dst *float32, src *float32, kc int, ld int)
+
+// packColumnsMRNEON works like packColumnsMRGo.
+func packColumnsMRNEON(dst []float32, src []float32, rows int, panels int, ld int, stride int) {
+	dst = dst[:max(0, (panels-1)*stride+rows*6)]
+	src = src[:max(0, (rows-1)*ld+panels*6)]
+	if raceEnabled {
+		raceWrite(dst, panels, stride, rows*6)
+		raceRead(src, rows, ld, panels*6)
+	}
+	packColumnsMRNEONAsm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
+}
+
+//go:noescape
+func packColumnsMRNEONAsm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
+
+// packColumnsNRNEON works like packColumnsNRGo.
+func packColumnsNRNEON(dst []float32, src []float32, rows int, panels int, ld int, stride int) {
+	dst = dst[:max(0, (panels-1)*stride+rows*16)]
+	src = src[:max(0, (rows-1)*ld+panels*16)]
+	if raceEnabled {
+		raceWrite(dst, panels, stride, rows*16)
+		raceRead(src, rows, ld, panels*16)
+	}
+	packColumnsNRNEONAsm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
+}
+
+//go:noescape
+func packColumnsNRNEONAsm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
 
 // dotNEON works like dotGo.
 func dotNEON(x []float32, y []float32) (sum float32) {

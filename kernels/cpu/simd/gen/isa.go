@@ -113,7 +113,9 @@ func (k *Kernel) layout() (args int, results []int) {
 			p.off = place(p.kind.size())
 		}
 	}
-	off = (off + 7) / 8 * 8
+	if len(k.results) > 0 {
+		off = (off + 7) / 8 * 8
+	}
 	for range k.results {
 		results = append(results, place(4))
 	}

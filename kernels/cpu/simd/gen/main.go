@@ -55,6 +55,12 @@ var kernels = []struct {
 	name     string
 	describe func(*Kernel)
 }{
+	{"Gemm", gemm},
+	{"GemmPart", gemmPart},
+	{"PackRowsMR", packRowsMR},
+	{"PackRowsNR", packRowsNR},
+	{"PackColumnsMR", packColumnsMR},
+	{"PackColumnsNR", packColumnsNR},
 	{"Dot", dot},
 	{"Axpy", axpy},
 	{"Scale", scale},
@@ -79,7 +85,7 @@ type set struct {
 
 // describe makes the kernels for an instruction set.
 func describe(isa ISA) set {
-	s := set{isa: isa}
+	s := set{isa: isa, mr: tileRows, nr: tileVecs(isa) * isa.Lanes()}
 	for _, x := range kernels {
 		k := &Kernel{ISA: isa, name: x.name, marks: map[int]int{}}
 		x.describe(k)

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// The micro-kernel keeps a tile of c of tileRows rows in registers: 6x64 on
+// AVX-512, 6x16 on AVX2 and NEON. A wide tile loads less for each product than
+// a tall one: an element of A takes a load, as a whole vector of B does.
+const tileRows = 6
+
+// tileVecs is the number of vectors in a row of the tile.
+func tileVecs(isa ISA) int {
+	if isa.Lanes() == 8 {
+		return 2
+	}
+	return 4
+}
+
+// product is one micro-kernel while it is described.
+type product struct {
+	*Kernel
+	a, b, c, row G // panels of A and B, the tile of c, a row of it
+	count, ld    G // k to come, bytes from row to row
+	rows, vecs   int
+	sums         []V
+}
+
+func (x *product) sum(i, j int) V { return x.sums[i*x.vecs+j] }
+
+// columnBytes is what one k takes in a panel of B.
+func (x *product) columnBytes() int { return tileVecs(x.ISA) * x.Lanes() * 4 }
+
+// step adds the products of copies consecutive k.
+func (x *product) step(copies int) {
+	for u := 0; u < copies; u++ {
+		if x.Tier() == "neon" && copies > 1 {
+			x.pair(u)
+			u++
+			continue
+		}
+		b := x.columns(u)
+		for i := range x.rows {
+			a := x.BroadcastAt(x.a, (u*tileRows+i)*4)
+			for j := range x.vecs {
+				x.FMAInto(x.sum(i, j), a, b[j])
+			}
+		}
+	}
+	x.AddImm(x.a, copies*tileRows*4)
+	x.AddImm(x.b, copies*x.columnBytes())
+}
+
+// columns loads the vectors of B of one k.
+func (x *product) columns(u int) []V {
+	b := make([]V, x.vecs)
+	for j := range b {
+		b[j] = x.LoadAt(x.b, u*x.columnBytes()+j*x.Lanes()*4)
+	}
+	return b
+}
+
+// pair is two k on NEON, which multiplies by an element of a register: their
+// twelve elements of A are three loads.
+func (x *product) pair(u int) {
+	var a [3]V
+	for v := range 2 {
+		b := x.columns(u + v)
+		for i := range x.rows {
+			e := v*tileRows + i
+			if a[e/4] == 0 {
+				a[e/4] = x.LoadAt(x.a, u*tileRows*4+e/4*16)
+			}
+			lane := uint32(e % 4)
+			for j := range x.vecs {
+				x.Word(0x4f801000|lane&1<<21|lane>>1<<11, fmt.Sprintf("FMLA by element %d,", lane), x.sum(i, j), true, b[j], a[e/4])
+			}
+		}
+	}
+}
+
+// describe emits the kernel from its loop to what it stores.
+func (x *product) describe(unroll int, acc *Param) {
+	x.MoveG(x.row, x.c)
+	for i := range x.rows { // c is needed last: it may come in meanwhile
+		for v := 0; v < x.vecs*x.Lanes()*4; v += 64 {
+			x.Prefetch(x.row, v)
+		}
+		if i+1 < x.rows {
+			x.AddG(x.row, x.ld)
+		}
+	}
+	x.sums = make([]V, x.rows*x.vecs)
+	for i := range x.sums {
+		x.sums[i] = x.Zero()
+	}
+	for _, copies := range []int{unroll, 1} {
+		again, done := x.Label(), x.Label()
+		x.SubJump(x.count, copies, Less, done)
+		x.Bind(again)
+		x.step(copies)
+		x.SubJump(x.count, copies, GreaterEqual, again)
+		x.Bind(done)
+		x.AddImm(x.count, copies)
+	}
+	store := x.Label()
+	x.JumpUnless(acc, store)
+	x.MoveG(x.row, x.c)
+	for i := range x.rows {
+		for j := range x.vecs {
+			x.AddInto(x.sum(i, j), x.LoadAt(x.row, j*x.Lanes()*4))
+		}
+		x.AddG(x.row, x.ld)
+	}
+	x.Bind(store)
+	for i := range x.rows {
+		for j := range x.vecs {
+			x.StoreAt(x.c, j*x.Lanes()*4, x.sum(i, j))
+		}
+		x.AddG(x.c, x.ld)
+	}
+}
+
+// load puts the parameters that all micro-kernels share into registers; rows
+// and width say which part of c is touched.
+func (x *product) load(rows, width string) (acc *Param) {
+	kc := x.Arg("kc", Int)
+	a := x.In("a", F32).Need(fmt.Sprintf("%d*kc", tileRows))
+	b := x.In("b", F32).Need(fmt.Sprintf("%d*kc", tileVecs(x.ISA)*x.Lanes()))
+	c := x.InOut("c", F32).Need(fmt.Sprintf("(%s-1)*ldc+%s", rows, width)).Rows(rows, "ldc", width)
+	ldc := x.Arg("ldc", Int)
+	acc = x.Arg("acc", Bool)
+	x.a, x.b, x.c, x.row, x.count, x.ld = x.Reg(), x.Reg(), x.Reg(), x.Reg(), x.Reg(), x.Reg()
+	x.LoadArg(x.a, a)
+	x.LoadArg(x.b, b)
+	x.LoadArg(x.c, c)
+	x.LoadArg(x.count, kc)
+	x.LoadArg(x.ld, ldc)
+	x.ShlImm(x.ld, 2)
+	return acc
+}
+
+// gemm is the micro-kernel of whole tiles.
+func gemm(k *Kernel) {
+	x := &product{Kernel: k, rows: tileRows, vecs: tileVecs(k.ISA)}
+	acc := x.load(strconv.Itoa(tileRows), strconv.Itoa(x.vecs*k.Lanes()))
+	x.describe(4, acc)
+}
+
+// gemmPart is a micro-kernel for each size that a tile may have at an edge: 2,
+// 4 or all rows, and any number of vectors. The argument part tells them apart:
+// 0 is two rows of one vector, 1 two rows of two.
+func gemmPart(k *Kernel) {
+	vecs := tileVecs(k.ISA)
+	part := k.Arg("part", Int)
+	x := &product{Kernel: k}
+	acc := x.load(fmt.Sprintf("(part/%d*2+2)", vecs), fmt.Sprintf("(part%%%d+1)*%d", vecs, k.Lanes()))
+	choice, end := k.Reg(), k.Label()
+	k.LoadArg(choice, part)
+	for x.rows = 2; x.rows <= tileRows; x.rows += 2 {
+		for x.vecs = 1; x.vecs <= vecs; x.vecs++ {
+			next := k.Label()
+			k.SubJump(choice, 1, GreaterEqual, next)
+			x.describe(2, acc)
+			k.SubJump(x.count, 0, GreaterEqual, end) // always: no k is left
+			k.Bind(next)
+		}
+	}
+	k.Bind(end)
+}
