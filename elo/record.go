@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -159,27 +160,65 @@ func openMasters(ck *model.Checkpoint) (*masters, error) {
 
 // match reports whether every master rounds to the weight that is stored.
 func (m *masters) match(ck *model.Checkpoint) (bool, error) {
-	var rounded bytes.Buffer
 	for _, name := range m.file.Names() {
 		master, _ := m.file.Info(name)
 		info, ok := ck.Info(name)
 		if !ok || !slices.Equal(info.Shape, master.Shape) {
 			return false, nil
 		}
-		x := make([]float32, master.Elements())
-		if err := m.file.ReadF32(x, name); err != nil {
+		stored, err := ck.Reader(name)
+		if err != nil {
 			return false, err
 		}
-		rounded.Reset()
-		if err := safetensors.WriteF32(&rounded, info.DType, x); err != nil {
-			return false, err
+		same := sameWriter{with: stored}
+		err = m.write(&same, info.DType, name)
+		if errors.Is(err, errOther) {
+			return false, nil
 		}
-		stored, err := ck.Bytes(name)
-		if err != nil || !bytes.Equal(rounded.Bytes(), stored) {
+		if err != nil {
 			return false, err
 		}
 	}
 	return true, nil
+}
+
+var errOther = errors.New("elo: other bytes")
+
+// sameWriter fails with errOther where what is written is not what is read.
+type sameWriter struct {
+	with io.Reader
+	buf  []byte
+}
+
+func (s *sameWriter) Write(p []byte) (int, error) {
+	s.buf = slices.Grow(s.buf[:0], len(p))[:len(p)]
+	if _, err := io.ReadFull(s.with, s.buf); err != nil {
+		return 0, err
+	}
+	if !bytes.Equal(p, s.buf) {
+		return 0, errOther
+	}
+	return len(p), nil
+}
+
+// write writes a tensor in the given type, by its name in the file.
+func (m *masters) write(w io.Writer, dt safetensors.DType, name string) error {
+	info, _ := m.file.Info(name)
+	wide := make([]float64, min(info.Elements(), 1<<16))
+	x := make([]float32, len(wide))
+	for first := int64(0); first < info.Elements(); first += int64(len(wide)) {
+		wide = wide[:min(int64(len(wide)), info.Elements()-first)]
+		if err := m.file.ReadF64(wide, name, first); err != nil {
+			return err
+		}
+		for i, v := range wide {
+			x[i] = float32(v)
+		}
+		if err := safetensors.WriteF32(w, dt, x[:len(wide)]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *masters) Has(name string) bool {

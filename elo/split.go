@@ -232,15 +232,11 @@ func (g *grafting) compareFrozen(env *Env, base *model.Checkpoint) error {
 		if !ok || a.DType != b.DType {
 			continue
 		}
-		x, err := base.Bytes(t.Name)
+		same, err := model.SameBytes(base, t.Name, g.small, t.Name)
 		if err != nil {
 			return err
 		}
-		y, err := g.small.Bytes(t.Name)
-		if err != nil {
-			return err
-		}
-		if string(x) != string(y) {
+		if !same {
 			env.report().Warn(fmt.Sprintf("%s: %s differs from the base's; only layers are taken over", g.small.Dir, t.Name))
 		}
 	}
@@ -253,21 +249,8 @@ func (g *grafting) values(w io.Writer, dt safetensors.DType, name string) (bool,
 	if !ok {
 		return false, nil
 	}
-	info, _ := g.small.Info(small)
 	if g.masters != nil && g.masters.Has(name) {
-		x := make([]float32, info.Elements())
-		if err := g.masters.ReadF32(x, name); err != nil {
-			return true, err
-		}
-		return true, safetensors.WriteF32(w, dt, x)
-	}
-	data, err := g.small.Bytes(small)
-	if err != nil {
-		return true, err
-	}
-	if info.DType == dt {
-		_, err = w.Write(data)
-		return true, err
+		return true, g.masters.write(w, dt, small)
 	}
 	return true, g.small.Convert(w, dt, small)
 }

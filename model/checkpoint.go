@@ -1,9 +1,9 @@
 package model
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"path/filepath"
@@ -16,8 +16,8 @@ import (
 	"graft/tensor"
 )
 
-// Checkpoint is an open model directory: its config and its weights, mapped and
-// not read. Its methods may not be used after Close.
+// Checkpoint is an open model directory: its config and its weights, which are
+// read when they are asked for. Its methods may not be used after Close.
 type Checkpoint struct {
 	Path   string // as Open was given it
 	Dir    string // where tokenizer and other companions lie
@@ -91,9 +91,36 @@ func (ck *Checkpoint) Close() error { return ck.set.Close() }
 // Info says in what type and shape a tensor is stored.
 func (ck *Checkpoint) Info(name string) (safetensors.Info, bool) { return ck.set.Info(ck.name(name)) }
 
-// Bytes returns a tensor as stored. It may be the file itself, mapped: it must
-// not be written to.
+// Bytes returns a tensor as stored, all of it in memory.
 func (ck *Checkpoint) Bytes(name string) ([]byte, error) { return ck.set.Bytes(ck.name(name)) }
+
+// Reader reads a tensor's bytes as stored without holding them.
+func (ck *Checkpoint) Reader(name string) (io.Reader, error) { return ck.set.reader(ck.name(name)) }
+
+// ReadF32 reads a tensor into dst, which has its number of elements.
+func (ck *Checkpoint) ReadF32(dst []float32, name string) error {
+	return ck.set.ReadF32(dst, ck.name(name))
+}
+
+// ReadF64 reads len(dst) elements of a tensor from element first on, with their
+// exact values.
+func (ck *Checkpoint) ReadF64(dst []float64, name string, first int64) error {
+	return ck.set.ReadF64(dst, ck.name(name), first)
+}
+
+// SameBytes reports whether a tensor of a and one of b are stored as the same
+// bytes.
+func SameBytes(a *Checkpoint, nameA string, b *Checkpoint, nameB string) (bool, error) {
+	x, err := a.Reader(nameA)
+	if err != nil {
+		return false, err
+	}
+	y, err := b.Reader(nameB)
+	if err != nil {
+		return false, err
+	}
+	return sameBytes(x, y)
+}
 
 // name is what a tensor is called in the files.
 func (ck *Checkpoint) name(name string) string {
@@ -200,15 +227,11 @@ func (ck *Checkpoint) wrong(name, format string, args ...any) error {
 
 // checkTied accepts a head that is stored though it is tied, if it is the same.
 func (ck *Checkpoint) checkTied() error {
-	head, err := ck.Bytes(HeadName)
+	same, err := SameBytes(ck, HeadName, ck, EmbedName)
 	if err != nil {
 		return err
 	}
-	embed, err := ck.Bytes(EmbedName)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(head, embed) {
+	if !same {
 		return ck.wrong(HeadName, "differs from %s, but %s has tie_word_embeddings true", EmbedName, ck.told)
 	}
 	return nil
@@ -243,7 +266,7 @@ func (ck *Checkpoint) readGeneration() error {
 // Load copies a tensor into a slot of a store from element offset on, converted
 // to the slot's type, piece by piece. Values that F16 cannot hold are an error.
 func (ck *Checkpoint) Load(s *tensor.Store, name, slot string, offset int) error {
-	return ck.load(s, name, slot, offset, loadPiece)
+	return ck.load(s, name, slot, offset, pieceLen)
 }
 
 // load is Load in pieces of so many elements.
@@ -283,7 +306,7 @@ func (ck *Checkpoint) LoadParams(s *tensor.Store, layers []int) error {
 func (ck *Checkpoint) EmbeddingNorms() ([]float32, error) {
 	norms := make([]float32, ck.Config.Vocab)
 	at, sum := 0, 0.0
-	err := ck.pieces(EmbedName, safetensors.F32, loadPiece, func(data []byte) error {
+	err := ck.pieces(EmbedName, safetensors.F32, pieceLen, func(data []byte) error {
 		for ; len(data) > 0; data = data[4:] {
 			x := decode(data, safetensors.F32)
 			sum += x * x

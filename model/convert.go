@@ -70,16 +70,14 @@ func encode(b []byte, d safetensors.DType, x float64) float32 {
 	return f16.FromF16(h)
 }
 
-// Elements converted at a time, between 4 and 32 MiB of memory.
-const (
-	loadPiece = 1 << 22
-	savePiece = 1 << 20
-)
+// pieceLen is how many elements are converted at a time: between 4 and 16 MiB of
+// memory.
+const pieceLen = 1 << 20
 
 // WriteSlot writes n elements of a store's slot, from element offset on, to w
 // in the given type, piece by piece. It is made for the data function of Write.
 func WriteSlot(w io.Writer, to safetensors.DType, s *tensor.Store, slot string, offset, n int) error {
-	return writeSlot(w, to, s, slot, offset, n, savePiece)
+	return writeSlot(w, to, s, slot, offset, n, pieceLen)
 }
 
 // writeSlot is WriteSlot in pieces of so many elements.
@@ -117,40 +115,42 @@ func writeSlot(w io.Writer, to safetensors.DType, s *tensor.Store, slot string, 
 // Convert writes a tensor to w in the given type, rounding to nearest even,
 // piece by piece. Values that the type cannot hold are an error.
 func (ck *Checkpoint) Convert(w io.Writer, to safetensors.DType, name string) error {
-	return ck.pieces(name, to, loadPiece, func(data []byte) error {
+	return ck.pieces(name, to, pieceLen, func(data []byte) error {
 		_, err := w.Write(data)
 		return err
 	})
 }
 
 // pieces passes a tensor on, converted, in pieces of so many elements. The
-// bytes may be the mapped file and are valid during the call only.
+// bytes are valid during the call only.
 func (ck *Checkpoint) pieces(name string, to safetensors.DType, piece int, use func([]byte) error) error {
 	info, ok := ck.Info(name)
 	if !ok {
 		return at(ck.Dir, fmt.Errorf("tensor %s is missing", quote(name)))
 	}
-	if to == info.DType {
-		return ck.set.each(ck.name(name), piece, use)
+	r, err := ck.Reader(name)
+	if err != nil {
+		return err
 	}
-	from := info.DType.Size()
-	buf := make([]byte, min(int(info.Elements()), piece)*to.Size())
-	return ck.set.each(ck.name(name), piece, func(src []byte) error {
-		for len(src) > 0 {
-			n := min(len(src)/from, piece)
-			if err := convert(buf[:n*to.Size()], to, src[:n*from], info.DType); err != nil {
+	in := make([]byte, min(info.Size, int64(piece*info.DType.Size())))
+	out := in
+	if to != info.DType {
+		out = make([]byte, len(in)/info.DType.Size()*to.Size())
+	}
+	for left := info.Size; left > 0; left -= int64(len(in)) {
+		in = in[:min(int64(len(in)), left)]
+		if _, err := io.ReadFull(r, in); err != nil {
+			return ck.wrong(name, "%v", err)
+		}
+		out = out[:len(in)/info.DType.Size()*to.Size()]
+		if to != info.DType {
+			if err := convert(out, to, in, info.DType); err != nil {
 				return ck.wrong(name, "%v", err)
 			}
-			if err := use(buf[:n*to.Size()]); err != nil {
-				return err
-			}
-			src = src[n*from:]
 		}
-		return nil
-	})
-}
-
-// ReadF32 reads a tensor into dst, which has its number of elements.
-func (ck *Checkpoint) ReadF32(dst []float32, name string) error {
-	return ck.set.ReadF32(dst, ck.name(name))
+		if err := use(out); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -2,7 +2,7 @@
 // back: it reads config.json, writes the decoder it describes as operations of
 // package tensor, loads weights, and writes valid model directories.
 //
-//	ck, err := model.Open("smollm2")                     // config and headers; weights are mapped
+//	ck, err := model.Open("smollm2")                     // config and headers; weights are read later
 //	c := ck.Config
 //	g := tensor.New("loss")
 //	in, w := model.Inputs(g, 4, 512, false), model.Params(g, ck.DType)

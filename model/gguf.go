@@ -3,6 +3,7 @@ package model
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -142,40 +143,65 @@ func (w *ggufWeights) ReadF32(dst []float32, name string) error {
 	return w.read(dst, t, 0)
 }
 
-func (w *ggufWeights) Bytes(name string) ([]byte, error) {
-	var b bytes.Buffer
-	if info, ok := w.Info(name); ok {
-		b.Grow(int(info.Size))
-	}
-	err := w.each(name, loadPiece, func(data []byte) error {
-		b.Write(data)
-		return nil
-	})
-	return b.Bytes(), err
-}
-
-func (w *ggufWeights) each(name string, elements int, use func([]byte) error) error {
+func (w *ggufWeights) ReadF64(dst []float64, name string, first int64) error {
 	t, ok := w.tensors[name]
 	if !ok {
 		return at(w.file.Path(), fmt.Errorf("tensor %s is missing", quote(name)))
 	}
-	n := t.info.Elements()
-	values := make([]float32, min(n, int64(elements)))
-	var b bytes.Buffer
-	for first := int64(0); first < n; first += int64(len(values)) {
-		values = values[:min(int64(len(values)), n-first)]
-		if err := w.read(values, t, first); err != nil {
-			return err
-		}
-		b.Reset()
-		if err := safetensors.WriteF32(&b, t.dtype(), values); err != nil {
-			return err
-		}
-		if err := use(b.Bytes()); err != nil {
-			return err
-		}
+	narrow := make([]float32, len(dst)) // holds every type here exactly
+	if err := w.read(narrow, t, first); err != nil {
+		return err
+	}
+	for i, x := range narrow {
+		dst[i] = float64(x)
 	}
 	return nil
+}
+
+func (w *ggufWeights) Bytes(name string) ([]byte, error) {
+	r, err := w.reader(name)
+	if err != nil {
+		return nil, err
+	}
+	info, _ := w.Info(name)
+	b := make([]byte, info.Size)
+	_, err = io.ReadFull(r, b)
+	return b, err
+}
+
+func (w *ggufWeights) reader(name string) (io.Reader, error) {
+	t, ok := w.tensors[name]
+	if !ok {
+		return nil, at(w.file.Path(), fmt.Errorf("tensor %s is missing", quote(name)))
+	}
+	return &ggufReader{w: w, t: t, piece: make([]float32, min(t.info.Elements(), 1<<16))}, nil
+}
+
+// ggufReader reads a tensor's bytes as the checkpoint has them.
+type ggufReader struct {
+	w     *ggufWeights
+	t     ggufTensor
+	first int64 // element that is decoded next
+	piece []float32
+	bytes bytes.Buffer // decoded and not read yet
+}
+
+func (r *ggufReader) Read(p []byte) (int, error) {
+	if r.bytes.Len() == 0 {
+		n := min(int64(len(r.piece)), r.t.info.Elements()-r.first)
+		if n == 0 {
+			return 0, io.EOF
+		}
+		if err := r.w.read(r.piece[:n], r.t, r.first); err != nil {
+			return 0, err
+		}
+		r.bytes.Reset()
+		if err := safetensors.WriteF32(&r.bytes, r.t.dtype(), r.piece[:n]); err != nil {
+			return 0, err
+		}
+		r.first += n
+	}
+	return r.bytes.Read(p)
 }
 
 // read reads elements in the checkpoint's order, from first on.

@@ -129,7 +129,7 @@ func wantTensor(t *testing.T, ck *Checkpoint, w Tensor, want uint32) {
 	if got := crc32.ChecksumIEEE(whole.Bytes()); got != want {
 		t.Errorf("%s: got CRC %d, want %d", w.Name, got, want)
 	}
-	for _, piece := range []int{7, 100, loadPiece} {
+	for _, piece := range []int{7, 100, pieceLen} {
 		converted.Reset()
 		err := ck.pieces(w.Name, safetensors.F32, piece, func(b []byte) error {
 			if len(b) > 4*piece {
@@ -140,6 +140,18 @@ func wantTensor(t *testing.T, ck *Checkpoint, w Tensor, want uint32) {
 		})
 		if err != nil || !bytes.Equal(converted.Bytes(), whole.Bytes()) {
 			t.Errorf("%s in pieces of %d: other values, or %v", w.Name, piece, err)
+		}
+	}
+	exact := make([]float64, 7)
+	for first := 0; first < len(values); first += len(exact) {
+		exact = exact[:min(len(exact), len(values)-first)]
+		if err := ck.ReadF64(exact, w.Name, int64(first)); err != nil {
+			t.Fatal(err)
+		}
+		for i, x := range exact {
+			if want := float64(values[first+i]); x != want {
+				t.Fatalf("%s: [%d] as float64: got %v, want %v", w.Name, first+i, x, want)
+			}
 		}
 	}
 	info, ok := ck.Info(w.Name)

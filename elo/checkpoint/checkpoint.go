@@ -220,15 +220,20 @@ func Open(dir string, meta any) (*State, error) {
 
 // Restore hands a slot's bytes, size in all, to write, piece by piece.
 func (s *State) Restore(name string, size int64, write func(offset int64, src []byte) error) error {
-	b, err := s.file.Bytes(name)
+	r, err := s.file.Reader(name)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %s: %w", s.dir, err)
 	}
-	if int64(len(b)) != size {
-		return fmt.Errorf("checkpoint: %s: %q has %d bytes, want %d", s.dir, name, len(b), size)
+	if r.Size() != size {
+		return fmt.Errorf("checkpoint: %s: %q has %d bytes, want %d", s.dir, name, r.Size(), size)
 	}
+	buf := make([]byte, min(chunk, size))
 	for at := int64(0); at < size; at += chunk {
-		if err := write(at, b[at:min(at+chunk, size)]); err != nil {
+		piece := buf[:min(chunk, size-at)]
+		if _, err := io.ReadFull(r, piece); err != nil {
+			return fmt.Errorf("checkpoint: %s: %q: %w", s.dir, name, err)
+		}
+		if err := write(at, piece); err != nil {
 			return err
 		}
 	}

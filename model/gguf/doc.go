@@ -5,7 +5,8 @@
 // tensor, and the tensors' bytes. Files come from strangers, so everything the
 // header claims is held against the file's size before anything is allocated or
 // handed out; a file that breaks the format is refused with the place, what was
-// expected and what was found. Data is mapped, not read.
+// expected and what was found. Data is
+// read when it is asked for.
 //
 //	f, err := gguf.Open("smollm2-q4_k_m.gguf")
 //	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"slices"
-
-	"graft/internal/filemap"
 )
 
 // File is an open GGUF file. Its methods may be called from several goroutines
@@ -17,22 +15,22 @@ type File struct {
 	header *header
 	index  map[string]int // name -> place in header.infos
 
-	data  []byte       // the whole file when it is in memory or mapped, else nil
+	data  []byte       // the whole file when it is in memory, else nil
 	src   io.ReaderAt  // the file when data is nil
 	close func() error // nil once closed
 }
 
-// Open opens the file and checks its header. The data is mapped into memory
-// where the system can do that, and read on demand elsewhere.
+// Open opens the file and checks its header. Tensors are read when they are
+// asked for.
 func Open(path string) (*File, error) {
-	f, err := open(path, filemap.Open)
+	f, err := open(path)
 	if err != nil {
 		return nil, at(path, err)
 	}
 	return f, nil
 }
 
-func open(path string, mapping func(*os.File, int64) ([]byte, func() error, error)) (*File, error) {
+func open(path string) (*File, error) {
 	// Asked before opening: opening a named pipe waits for its writer.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -45,7 +43,7 @@ func open(path string, mapping func(*os.File, int64) ([]byte, func() error, erro
 	if err != nil {
 		return nil, err
 	}
-	f, err := openFile(path, osFile, mapping)
+	f, err := openFile(path, osFile)
 	if err != nil {
 		osFile.Close()
 		return nil, err
@@ -54,7 +52,7 @@ func open(path string, mapping func(*os.File, int64) ([]byte, func() error, erro
 }
 
 // openFile takes over osFile unless it fails.
-func openFile(path string, osFile *os.File, mapping func(*os.File, int64) ([]byte, func() error, error)) (*File, error) {
+func openFile(path string, osFile *os.File) (*File, error) {
 	info, err := osFile.Stat() // the file may be another one by now
 	if err != nil {
 		return nil, err
@@ -62,20 +60,11 @@ func openFile(path string, osFile *os.File, mapping func(*os.File, int64) ([]byt
 	if info.Size() < prefixSize {
 		return nil, tooShort(info.Size())
 	}
-	data, unmap, err := mapping(osFile, info.Size())
-	if err != nil { // such a file system, or no address space: read instead
-		h, err := readHeader(osFile, info.Size())
-		if err != nil {
-			return nil, err
-		}
-		return newFile(path, h, nil, osFile, osFile.Close), nil
-	}
-	h, err := parse(data, info.Size())
+	h, err := readHeader(osFile, info.Size())
 	if err != nil {
-		return nil, errors.Join(named(data, err), unmap())
+		return nil, err
 	}
-	osFile.Close() // the mapping stays; only reading was done, nothing can be lost
-	return newFile(path, h, data, nil, unmap), nil
+	return newFile(path, h, nil, osFile, osFile.Close), nil
 }
 
 // Parse checks a file that is in memory. The name is for messages. data is used,
@@ -254,9 +243,7 @@ func (f *File) readBlocks(dst []float32, info *Info, t traits, block int64) erro
 	return nil
 }
 
-// Bytes returns the tensor's bytes as stored. They may be the file itself,
-// mapped: they must not be written to, and reading them after Close ends the
-// program.
+// Bytes returns the tensor's bytes as stored. They must not be written to.
 func (f *File) Bytes(name string) ([]byte, error) {
 	info, err := f.find(name)
 	if err != nil {
@@ -283,7 +270,7 @@ func (f *File) find(name string) (*Info, error) {
 	return &f.header.infos[i], nil
 }
 
-// Close releases the file and its mapping. Closing again does nothing.
+// Close releases the file. Closing again does nothing.
 func (f *File) Close() error {
 	if f.close == nil {
 		return nil

@@ -35,7 +35,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("refused with %q, want one line that matches ErrFormat", err)
 			}
 			if len(data) >= prefixSize && (errRead == nil || !strings.HasSuffix(err.Error(), errRead.Error())) {
-				t.Fatalf("mapped: %v; read: %v", err, errRead)
+				t.Fatalf("in memory: %v; read: %v", err, errRead)
 			}
 			return
 		}

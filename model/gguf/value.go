@@ -49,8 +49,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint32(k))
 }
 
-// Value is a metadata value. It may lie in the file, mapped, and must not be
-// used after Close; what its methods return may be.
+// Value is a metadata value.
 type Value struct {
 	Kind Kind
 	Elem Kind // of an array's elements

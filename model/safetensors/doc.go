@@ -6,7 +6,8 @@
 // strangers, so everything the header claims is checked against the file
 // before anything is allocated or handed out; a file that breaks the format is
 // refused with the tensor, the field, what was found and what was expected.
-// Data is mapped, not read: opening costs the header alone.
+// Opening costs the header alone. Data is read when it is asked for, not mapped:
+// pages of a mapping stay with a process and count as its memory.
 //
 //	m, err := safetensors.OpenModel("smollm2") // one file, or shards with an index
 //	if err != nil {
@@ -22,9 +23,7 @@
 //
 // What it does not do: it does not compute, so integers, 8-bit floats and
 // booleans are bytes with a type. It does not know types smaller than a byte
-// (F4, F6). It does not read pickled .bin checkpoints. A file that something
-// truncates while it is mapped kills the program with SIGBUS when the lost part
-// is touched: replace files by renaming, as [Writer] does, never in place.
+// (F4, F6). It does not read pickled .bin checkpoints.
 //
 // The format: https://huggingface.co/docs/safetensors
 package safetensors

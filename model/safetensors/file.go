@@ -9,8 +9,6 @@ import (
 	"math"
 	"os"
 	"slices"
-
-	"graft/internal/filemap"
 )
 
 var errClosed = errors.New("file is closed")
@@ -22,22 +20,22 @@ type File struct {
 	header *header
 	index  map[string]int // name -> place in header.infos
 
-	data  []byte       // the whole file when it is in memory or mapped, else nil
+	data  []byte       // the whole file when it is in memory, else nil
 	src   io.ReaderAt  // the whole file in any case
 	close func() error // nil once closed
 }
 
-// Open opens the file and checks its header. The data is mapped into memory
-// where the system can do that, and read on demand elsewhere.
+// Open opens the file and checks its header. The data is read when it is asked
+// for.
 func Open(path string) (*File, error) {
-	f, err := open(path, filemap.Open)
+	f, err := open(path)
 	if err != nil {
 		return nil, at(path, err)
 	}
 	return f, nil
 }
 
-func open(path string, mapping func(*os.File, int64) ([]byte, func() error, error)) (*File, error) {
+func open(path string) (*File, error) {
 	// Asked before opening: opening a named pipe waits for its writer.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -50,7 +48,7 @@ func open(path string, mapping func(*os.File, int64) ([]byte, func() error, erro
 	if err != nil {
 		return nil, err
 	}
-	f, err := openFile(path, osFile, mapping)
+	f, err := openFile(path, osFile)
 	if err != nil {
 		osFile.Close()
 		return nil, err
@@ -59,7 +57,7 @@ func open(path string, mapping func(*os.File, int64) ([]byte, func() error, erro
 }
 
 // openFile takes over osFile unless it fails.
-func openFile(path string, osFile *os.File, mapping func(*os.File, int64) ([]byte, func() error, error)) (*File, error) {
+func openFile(path string, osFile *os.File) (*File, error) {
 	info, err := osFile.Stat()
 	if err != nil {
 		return nil, err
@@ -67,20 +65,10 @@ func openFile(path string, osFile *os.File, mapping func(*os.File, int64) ([]byt
 	if err := checkRegular(info); err != nil {
 		return nil, err
 	}
-	size := info.Size()
-	if err := checkSize(size); err != nil {
+	if err := checkSize(info.Size()); err != nil {
 		return nil, err
 	}
-	data, unmap, err := mapping(osFile, size)
-	if err != nil { // such a file system, or no address space: read instead
-		return newFile(path, osFile, size, nil, osFile.Close)
-	}
-	f, err := newFile(path, bytes.NewReader(data), size, data, unmap)
-	if err != nil {
-		return nil, errors.Join(err, unmap())
-	}
-	osFile.Close() // the mapping stays; only reading was done, nothing can be lost
-	return f, nil
+	return newFile(path, osFile, info.Size(), nil, osFile.Close)
 }
 
 // Parse checks a file that is in memory, for example an embedded one. The name
@@ -183,9 +171,9 @@ func (f *File) Info(name string) (Info, bool) {
 // "format": "pt".
 func (f *File) Metadata() map[string]string { return maps.Clone(f.header.metadata) }
 
-// Bytes returns the tensor's bytes. They may be the file itself, mapped: they
-// must not be written to, and reading them after Close ends the program. They
-// begin at any address; the format does not align.
+// Bytes returns the tensor's bytes, all of them in memory: [File.Reader] is for
+// tensors that may be large. They must not be written to. They begin at any
+// address; the format does not align.
 func (f *File) Bytes(name string) ([]byte, error) {
 	info, err := f.find(name)
 	if err != nil {
@@ -225,7 +213,7 @@ func (f *File) find(name string) (*Info, error) {
 	return &f.header.infos[i], nil
 }
 
-// Close releases the file and its mapping. Closing again does nothing.
+// Close releases the file. Closing again does nothing.
 func (f *File) Close() error {
 	if f.close == nil {
 		return nil

@@ -9,9 +9,13 @@ import (
 	"graft/internal/f16"
 )
 
-// chunk is how many elements are converted at a time: enough that a read or
-// write costs little beside them, little enough to stay in the cache.
-const chunk = 4096
+// chunk is how many elements are encoded at a time, readChunk how many are read
+// and decoded: enough that the call costs little beside them, little enough to
+// stay in a cache.
+const (
+	chunk     = 1 << 12
+	readChunk = 1 << 15
+)
 
 // ReadF32 reads the tensor into dst, which must have as many elements. F32,
 // F16 and BF16 keep their exact values; F64 is rounded to nearest.
@@ -20,57 +24,70 @@ func (f *File) ReadF32(dst []float32, name string) error {
 	if err != nil {
 		return at(f.path, err)
 	}
-	if err := f.readF32(dst, info); err != nil {
-		return at(f.path, atTensor(name, err))
+	if int64(len(dst)) != info.Elements() {
+		return at(f.path, atTensor(name, fmt.Errorf("shape %s has %d elements, want %d", shapeString(info.Shape), info.Elements(), len(dst))))
 	}
-	return nil
+	return f.numbers(info, 0, len(dst), func(src []byte, i int) { decode(dst[i:], src, info.DType) })
 }
 
-func (f *File) readF32(dst []float32, info *Info) error {
+// ReadF64 reads len(dst) elements of the tensor from element first on, with
+// their exact values.
+func (f *File) ReadF64(dst []float64, name string, first int64) error {
+	info, err := f.find(name)
+	if err != nil {
+		return at(f.path, err)
+	}
+	if n := info.Elements(); first < 0 || first > n || int64(len(dst)) > n-first {
+		return at(f.path, atTensor(name, fmt.Errorf("shape %s has %d elements, want %d from %d on", shapeString(info.Shape), n, len(dst), first)))
+	}
+	return f.numbers(info, first, len(dst), func(src []byte, i int) { decode(dst[i:], src, info.DType) })
+}
+
+// numbers passes the bytes of n elements on, from element first on, in pieces:
+// src begins with the element i behind first.
+func (f *File) numbers(info *Info, first int64, n int, use func(src []byte, i int)) error {
 	if !isFloat(info.DType) {
-		return fmt.Errorf("is %s, want F32, BF16, F16 or F64", info.DType)
-	}
-	if int64(len(dst)) != info.Elements() {
-		return fmt.Errorf("shape %s has %d elements, want %d", shapeString(info.Shape), info.Elements(), len(dst))
-	}
-	if f.data != nil {
-		decodeF32(dst, f.data[info.Offset:info.Offset+info.Size], info.DType)
-		return nil
+		return at(f.path, atTensor(info.Name, fmt.Errorf("is %s, want F32, BF16, F16 or F64", info.DType)))
 	}
 	size := info.DType.Size()
-	buf := make([]byte, min(len(dst), chunk)*size)
-	for at := info.Offset; len(dst) > 0; at += int64(len(buf)) {
-		n := min(len(dst), chunk)
-		buf = buf[:n*size]
-		if err := readFull(f.src, buf, at); err != nil {
-			return err
+	from := info.Offset + first*int64(size)
+	if f.data != nil {
+		use(f.data[from:from+int64(n*size)], 0)
+		return nil
+	}
+	buf := make([]byte, min(n, readChunk)*size)
+	for i := 0; i < n; i += readChunk {
+		piece := buf[:min(n-i, readChunk)*size]
+		if err := readFull(f.src, piece, from+int64(i*size)); err != nil {
+			return at(f.path, atTensor(info.Name, err))
 		}
-		decodeF32(dst[:n], buf, info.DType)
-		dst = dst[n:]
+		use(piece, i)
 	}
 	return nil
 }
 
-// isFloat says whether decodeF32 and encodeF32 know the type.
+// isFloat says whether decode and encodeF32 know the type.
 func isFloat(d DType) bool { return d == F32 || d == BF16 || d == F16 || d == F64 }
 
-func decodeF32(dst []float32, src []byte, d DType) {
+// decode sets the beginning of dst to all numbers in src.
+func decode[T float32 | float64](dst []T, src []byte, d DType) {
+	dst = dst[:len(src)/d.Size()]
 	switch d {
 	case F32:
 		for i := range dst {
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+			dst[i] = T(math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:])))
 		}
 	case BF16:
 		for i := range dst {
-			dst[i] = f16.FromBF16(binary.LittleEndian.Uint16(src[2*i:]))
+			dst[i] = T(f16.FromBF16(binary.LittleEndian.Uint16(src[2*i:])))
 		}
 	case F16:
 		for i := range dst {
-			dst[i] = f16.FromF16(binary.LittleEndian.Uint16(src[2*i:]))
+			dst[i] = T(f16.FromF16(binary.LittleEndian.Uint16(src[2*i:])))
 		}
 	case F64:
 		for i := range dst {
-			dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:])))
+			dst[i] = T(math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:])))
 		}
 	}
 }

@@ -198,6 +198,15 @@ func (s *Set) ReadF32(dst []float32, name string) error {
 	return f.ReadF32(dst, name)
 }
 
+// ReadF64 works like [File.ReadF64].
+func (s *Set) ReadF64(dst []float64, name string, first int64) error {
+	f, err := s.file(name)
+	if err != nil {
+		return err
+	}
+	return f.ReadF64(dst, name, first)
+}
+
 // file returns the file that has the tensor. With none, the first file's path
 // stands for the model's in the message.
 func (s *Set) file(name string) (*File, error) {
