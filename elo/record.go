@@ -31,23 +31,25 @@ const (
 	KindSmall   = "small"   // cut out, trained or not
 	KindGrafted = "grafted" // layers put back
 	KindTrained = "trained" // aligned, or trained in one of the other ways
+	KindChat    = "chat"    // with a chat vector added
 )
 
 // Record says how a model directory came to be.
 type Record struct {
-	Format    int            `json:"format"`
-	Kind      string         `json:"kind"`
-	Base      string         `json:"base"`                     // as it was given
-	Quantised string         `json:"base_quantised,omitempty"` // how the base's weights were: losses include the repair of that
-	Depth     int            `json:"base_layers"`              // of the base
-	Layers    []int          `json:"layers,omitempty"`         // of the base, that the small model is made of
-	Prefix    []Moved        `json:"prefixes,omitempty"`
-	Recipe    *Recipe        `json:"recipe,omitempty"`
-	Cursor    *data.Cursor   `json:"cursor,omitempty"` // where the next stage goes on
-	Usage     []data.Usage   `json:"usage,omitempty"`  // realised bytes and tokens by corpus
-	Stages    []StageSummary `json:"stages,omitempty"`
-	Device    string         `json:"device,omitempty"`
-	Numerics  string         `json:"numerics,omitempty"` // fingerprint
+	Format    int               `json:"format"`
+	Kind      string            `json:"kind"`
+	Base      string            `json:"base"`                     // as it was given
+	Quantised string            `json:"base_quantised,omitempty"` // how the base's weights were: losses include the repair of that
+	Depth     int               `json:"base_layers"`              // of the base
+	Chat      *ChatVectorSource `json:"chat_vector,omitempty"`
+	Layers    []int             `json:"layers,omitempty"` // of the base, that the small model is made of
+	Prefix    []Moved           `json:"prefixes,omitempty"`
+	Recipe    *Recipe           `json:"recipe,omitempty"`
+	Cursor    *data.Cursor      `json:"cursor,omitempty"` // where the next stage goes on
+	Usage     []data.Usage      `json:"usage,omitempty"`  // realised bytes and tokens by corpus
+	Stages    []StageSummary    `json:"stages,omitempty"`
+	Device    string            `json:"device,omitempty"`
+	Numerics  string            `json:"numerics,omitempty"` // fingerprint
 }
 
 // Moved pairs a layer's tensor prefixes in the base and in the small model.

@@ -55,8 +55,9 @@ func writeSmall(ctx context.Context, env *Env, ck *model.Checkpoint, layers []in
 
 // writeModel writes a model directory made of ck's tensors. source gives the
 // name in ck of each of its tensors. Masters of the trained ones are kept
-// beside when their stored type is less exact.
-func writeModel(ctx context.Context, env *Env, ck *model.Checkpoint, cfg *model.Config, source func(string) string, output string, rec Record, trained values) error {
+// beside when their stored type is less exact. Directories to spare are not
+// replaced, whatever env says.
+func writeModel(ctx context.Context, env *Env, ck *model.Checkpoint, cfg *model.Config, source func(string) string, output string, rec Record, trained values, spare ...string) error {
 	defer since(&env.Times.Save, time.Now())
 	if trained == nil {
 		trained = func(io.Writer, safetensors.DType, string) (bool, error) { return false, nil }
@@ -68,7 +69,7 @@ func writeModel(ctx context.Context, env *Env, ck *model.Checkpoint, cfg *model.
 	files := map[string][]byte{recordName: rec.encode()}
 	maps.Copy(files, ck.Companions())
 	return model.Write(output, model.WriteOptions{
-		Config: cfg, Source: ck.Dir, Force: env.Force, DType: dtype,
+		Config: cfg, Source: ck.Dir, Spare: spare, Force: env.Force, DType: dtype,
 		Files: files,
 		Extra: func(dir string) error { return keepMasters(dir, cfg, rec, source, dtype, trained) },
 	}, func(spec safetensors.Spec, w io.Writer) error {
@@ -142,7 +143,7 @@ func Reassemble(ctx context.Context, env *Env, base, small, layers, output strin
 	}
 	rec.Kind, rec.Base, rec.Depth, rec.Layers, rec.Prefix = KindGrafted, base, ck.Config.Layers, graft.layers, prefixes(graft.layers)
 	same := func(name string) string { return name }
-	return graft.layers, writeModel(ctx, env, ck, ck.Config, same, output, rec, graft.values)
+	return graft.layers, writeModel(ctx, env, ck, ck.Config, same, output, rec, graft.values, graft.small.Dir)
 }
 
 // grafting is an opened small model, seen from its base.

@@ -91,6 +91,9 @@ func (ck *Checkpoint) Close() error { return ck.set.Close() }
 // Info says in what type and shape a tensor is stored.
 func (ck *Checkpoint) Info(name string) (safetensors.Info, bool) { return ck.set.Info(ck.name(name)) }
 
+// PathOf is the file that holds a tensor, "" if none does.
+func (ck *Checkpoint) PathOf(name string) string { return ck.set.PathOf(ck.name(name)) }
+
 // Bytes returns a tensor as stored, all of it in memory.
 func (ck *Checkpoint) Bytes(name string) ([]byte, error) { return ck.set.Bytes(ck.name(name)) }
 
@@ -222,7 +225,7 @@ func (ck *Checkpoint) readable() string {
 
 // wrong is an error about a tensor; it names the file that holds it.
 func (ck *Checkpoint) wrong(name, format string, args ...any) error {
-	return at(ck.set.PathOf(ck.name(name)), fmt.Errorf("tensor %s %s", quote(name), fmt.Sprintf(format, args...)))
+	return at(ck.PathOf(name), fmt.Errorf("tensor %s %s", quote(name), fmt.Sprintf(format, args...)))
 }
 
 // checkTied accepts a head that is stored though it is tied, if it is the same.

@@ -70,6 +70,20 @@ func encode(b []byte, d safetensors.DType, x float64) float32 {
 	return f16.FromF16(h)
 }
 
+// WriteF64 writes numbers to w in a floating-point type, rounded to nearest even.
+// One that is not finite, or would not stay so, is an error, which counts the
+// elements from first on.
+func WriteF64(w io.Writer, to safetensors.DType, x []float64, first int64) error {
+	out := make([]byte, len(x)*to.Size())
+	for i, v := range x {
+		if y := encode(out[i*to.Size():], to, v); math.IsInf(float64(y), 0) || math.IsInf(v, 0) || math.IsNaN(v) {
+			return fmt.Errorf("element %d is %v, want a number that %s can hold", first+int64(i), v, to)
+		}
+	}
+	_, err := w.Write(out)
+	return err
+}
+
 // pieceLen is how many elements are converted at a time: between 4 and 16 MiB of
 // memory.
 const pieceLen = 1 << 20

@@ -48,12 +48,35 @@ func known(name string) bool {
 // templateDir holds further chat templates, as Transformers writes them.
 const templateDir = "additional_chat_templates"
 
-// copyFiles copies the companions of a model directory into another, except
-// those that will be written anyway.
-func copyFiles(dst, src string, except map[string][]byte) error {
-	if err := copyCompanions(dst, src, except); err != nil {
+// copyFiles copies the companions that o asks for, except those that will be
+// written anyway.
+func copyFiles(dst string, o WriteOptions, except map[string][]byte) error {
+	if o.Tokenizer != "" {
+		if err := copyCompanions(dst, o.Tokenizer, except, known); err != nil {
+			return err
+		}
+		if err := copyTemplates(dst, o.Tokenizer); err != nil {
+			return err
+		}
+	}
+	if o.Source == "" {
+		return nil
+	}
+	belongs, err := companions(o.Source)
+	if err != nil {
 		return err
 	}
+	if o.Tokenizer != "" {
+		return copyCompanions(dst, o.Source, except, func(name string) bool { return belongs(name) && !known(name) })
+	}
+	if err := copyCompanions(dst, o.Source, except, belongs); err != nil {
+		return err
+	}
+	return copyTemplates(dst, o.Source)
+}
+
+// copyTemplates copies the further chat templates, if there are some.
+func copyTemplates(dst, src string) error {
 	info, err := os.Stat(filepath.Join(src, templateDir))
 	if err != nil || !info.IsDir() {
 		return nil
@@ -62,17 +85,22 @@ func copyFiles(dst, src string, except map[string][]byte) error {
 	if err := os.Mkdir(dst, 0o777); err != nil {
 		return err
 	}
-	return copyCompanions(dst, src, nil)
+	return copyCompanions(dst, src, nil, companion)
 }
 
-func copyCompanions(dst, src string, except map[string][]byte) error {
+// companions tells the companions among the files of a directory.
+func companions(dir string) (func(name string) bool, error) {
+	if _, err := os.Stat(filepath.Join(dir, configName)); !errors.Is(err, fs.ErrNotExist) {
+		return companion, err
+	}
+	_, err := os.Stat(dir)
+	return known, err
+}
+
+func copyCompanions(dst, src string, except map[string][]byte, belongs func(name string) bool) error {
 	entries, err := os.ReadDir(src)
 	if err != nil {
 		return err
-	}
-	belongs := companion
-	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == configName }) && filepath.Base(src) != templateDir {
-		belongs = known
 	}
 	for _, e := range entries {
 		name := e.Name()

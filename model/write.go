@@ -21,6 +21,12 @@ type WriteOptions struct {
 	// Source is a directory that tokenizer, chat template, generation config and
 	// licence are copied from; "" for none.
 	Source string
+	// Tokenizer is a directory whose tokenizer, chat template and generation
+	// config are copied instead of those of Source; "" for none.
+	Tokenizer string
+	// Spare are further directories that must not be replaced. Source and
+	// Tokenizer never are.
+	Spare []string
 	// Files are further small files by name. They win over those of Source.
 	Files map[string][]byte
 	// DType is the type that each tensor is stored in; nil is F32 for all.
@@ -79,8 +85,8 @@ func checkTarget(dir string, o WriteOptions) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	if o.Source != "" {
-		if src, err := os.Stat(o.Source); err == nil && os.SameFile(src, info) {
+	for _, dir := range append([]string{o.Source, o.Tokenizer}, o.Spare...) {
+		if src, err := os.Stat(dir); err == nil && os.SameFile(src, info) {
 			return errors.New("is the model that this one is made from")
 		}
 	}
@@ -137,10 +143,8 @@ func fill(dir string, o WriteOptions, data func(safetensors.Spec, io.Writer) err
 		}
 		files[name] = content
 	}
-	if o.Source != "" {
-		if err := copyFiles(dir, o.Source, files); err != nil {
-			return err
-		}
+	if err := copyFiles(dir, o, files); err != nil {
+		return err
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o666); err != nil {

@@ -191,7 +191,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 // verbs lists the verbs in the order of a run.
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newDemo(a), newFetch(a), newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a),
+		newDemo(a), newFetch(a), newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a), newChatVector(a),
 		newEval(a), newGenerate(a), newInfo(a), newTokenize(a), newBench(a), newDevices(a), newVersion(a),
 	}
 }

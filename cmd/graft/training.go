@@ -177,6 +177,7 @@ func reportModel(a *app, dir string, asJSON bool) error {
 
 var kindText = map[string]string{
 	elo.KindSmall: "the small model", elo.KindGrafted: "the base with its layers grafted back", elo.KindTrained: "the trained model",
+	elo.KindChat: "the aligned model with the chat vector",
 }
 
 // movedText says where a layer of the base is in what was written.
