@@ -162,7 +162,7 @@ func (x *attention) softmax(s, pp, acc []float32, largest, sum *float32, b, t0, 
 	m := *largest
 	for j, e := range s {
 		if x.softCap != 0 {
-			e, _ = capped(e, x.softCap)
+			e, _ = simd.Capped(e, x.softCap)
 			s[j] = e
 		}
 		if e > m || e != e {
@@ -174,14 +174,14 @@ func (x *attention) softmax(s, pp, acc []float32, largest, sum *float32, b, t0, 
 		return
 	}
 	if m != *largest {
-		f := expf(*largest - m)
+		f := float32(simd.Exp(float64(*largest - m)))
 		for c := range acc {
 			acc[c] *= f
 		}
 		*sum *= f
 		*largest = m
 	}
-	*sum += float32(expSum(s, m))
+	*sum += x.mk.ExpSum(s, s, m)
 	mr := x.mk.MR
 	to := pp[i/mr*mr*x.tile+lo*mr+i%mr:]
 	for j, p := range s {

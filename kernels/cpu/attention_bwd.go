@@ -1,6 +1,9 @@
 package cpu
 
-import "graft/kernels"
+import (
+	"graft/kernels"
+	"graft/kernels/cpu/simd"
+)
 
 // lowerAttentionBwd gives each task a key head of a sequence, so that dk and
 // dv have one owner and their order of summation is fixed.
@@ -85,7 +88,7 @@ func (x *attentionBwd) queries(l *bwdTile, b, h, kh, t0 int) {
 	for i := range n {
 		g := x.do.load(ag+i*x.do.stride[1], hd, l.buf)
 		o := x.o.load(x.row(x.o, b, t0+i, h), hd, l.buf2)
-		l.delta[i] = float32(dot64(g, o))
+		l.delta[i] = x.mk.Dot(g, o)
 		l.lse[i] = x.lse[(b*x.nh+h)*x.nt+t0+i]
 	}
 	first, last := x.keys(b, t0, n)
@@ -127,14 +130,14 @@ func (x *attentionBwd) gradient(l *bwdTile, b, t0, i, n, j0, j1 int) {
 	p, ds := l.s[i*x.tile+lo:i*x.tile+hi], l.dp[i*x.tile+lo:i*x.tile+hi]
 	lse, delta := float64(l.lse[i]), l.delta[i]
 	if x.softCap == 0 {
-		expSum(p, l.lse[i])
+		x.mk.ExpSum(p, p, l.lse[i])
 		for j, e := range p {
 			ds[j] = e * (ds[j] - delta) * x.scale
 		}
 	} else {
 		for j, s := range p {
-			z, slope := capped(s, x.softCap)
-			p[j] = float32(exp(float64(z) - lse))
+			z, slope := simd.Capped(s, x.softCap)
+			p[j] = float32(simd.Exp(float64(z) - lse))
 			ds[j] = p[j] * (ds[j] - delta) * slope * x.scale
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"graft/internal/f16"
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 func lowerFill(b *builder, in kernels.Instr, _ kernels.Dims) {
@@ -114,7 +115,7 @@ func copyElements[T uint8 | uint16 | uint32](g *grid, x, y []T) task {
 func lowerUnary(b *builder, in kernels.Instr, _ kernels.Dims) {
 	x, y := b.view(in.In[0]), b.view(in.Out[0])
 	n := in.Out[0].Len()
-	f := unaryLoop(in.Attr)
+	f := unaryLoop(b.tier, in.Attr)
 	b.add(step{
 		kernel: "unary_" + in.Attr.Unary.String(), reads: []operand{x}, writes: []operand{y},
 		tasks: blocks(n, grain), local: 2 * piece,
@@ -134,59 +135,33 @@ func lowerUnary(b *builder, in kernels.Instr, _ kernels.Dims) {
 }
 
 // unaryLoop is y[i] = f(x[i]) over slices of equal length.
-func unaryLoop(a kernels.Attr) func(y, x []float32) {
-	alpha, beta := a.Alpha, a.Beta
+func unaryLoop(t *simd.Tier, a kernels.Attr) func(y, x []float32) {
 	switch a.Unary {
 	case kernels.Affine:
-		return func(y, x []float32) {
-			for i, v := range x[:len(y)] {
-				y[i] = alpha*v + beta
-			}
-		}
+		return func(y, x []float32) { t.Affine(y, x, a.Alpha, a.Beta) }
 	case kernels.ReLU:
-		return func(y, x []float32) {
-			for i, v := range x[:len(y)] {
-				if v < 0 { // NaN passes
-					v = 0
-				}
-				y[i] = v
-			}
-		}
-	case kernels.Exp:
-		return func(y, x []float32) {
-			copy(y, x)
-			expSum(y, 0)
-		}
+		return t.ReLU
 	case kernels.Step:
-		return func(y, x []float32) {
-			for i, v := range x[:len(y)] {
-				y[i] = positive(v)
-			}
-		}
+		return t.Step
+	case kernels.Exp:
+		return t.Exp
+	case kernels.Log:
+		return t.Log
+	case kernels.Sqrt:
+		return t.Sqrt
+	case kernels.Recip:
+		return t.Recip
+	case kernels.Tanh:
+		return t.Tanh
+	default:
+		return t.Sigmoid
 	}
-	f := map[kernels.UnaryKind]func(float64) float64{
-		kernels.Log: math.Log, kernels.Sqrt: math.Sqrt,
-		kernels.Recip: func(x float64) float64 { return 1 / x }, kernels.Tanh: tanh, kernels.Sigmoid: sigmoid,
-	}[a.Unary]
-	return func(y, x []float32) {
-		for i, v := range x[:len(y)] {
-			y[i] = float32(f(float64(v)))
-		}
-	}
-}
-
-// positive is 1 above 0 and else 0, for NaN too.
-func positive(v float32) float32 {
-	if v > 0 {
-		return 1
-	}
-	return 0
 }
 
 func lowerBinary(b *builder, in kernels.Instr, _ kernels.Dims) {
 	x, z, y := b.view(in.In[0]), b.view(in.In[1]), b.view(in.Out[0])
 	g := newGrid(y.shape, x.stride, z.stride, y.stride)
-	f := binaryLoop(in.Attr.Binary)
+	f := binaryLoop(b.tier, in.Attr.Binary)
 	b.add(step{
 		kernel: "binary_" + in.Attr.Binary.String(), reads: []operand{x, z}, writes: []operand{y},
 		tasks: g.tasks, local: 3 * piece,
@@ -212,50 +187,17 @@ func lowerBinary(b *builder, in kernels.Instr, _ kernels.Dims) {
 }
 
 // binaryLoop is y[i] = a[i] . b[i] over slices of equal length.
-func binaryLoop(k kernels.BinaryKind) func(y, a, b []float32) {
+func binaryLoop(t *simd.Tier, k kernels.BinaryKind) func(y, a, b []float32) {
 	switch k {
 	case kernels.Add:
-		return func(y, a, b []float32) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = a[i] + b[i]
-			}
-		}
+		return t.Add
 	case kernels.Sub:
-		return func(y, a, b []float32) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = a[i] - b[i]
-			}
-		}
+		return t.Sub
 	case kernels.Mul:
-		return func(y, a, b []float32) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = a[i] * b[i]
-			}
-		}
+		return t.Mul
 	case kernels.Div:
-		return func(y, a, b []float32) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = a[i] / b[i]
-			}
-		}
+		return t.Div
 	default:
-		return func(y, a, b []float32) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = equal01(a[i], b[i])
-			}
-		}
+		return t.Equal
 	}
-}
-
-// equal01 is 1 for equal numbers, else 0; NaN equals nothing.
-func equal01(a, b float32) float32 {
-	if a == b {
-		return 1
-	}
-	return 0
 }

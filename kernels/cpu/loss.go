@@ -4,17 +4,17 @@ import (
 	"math"
 
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 // crossEntropyRow consumes a row of scores z = cap(Scale logits); it returns
 // log sum exp and the loss, which is 0 for a target outside of the vocabulary.
-func crossEntropyRow(z []float32, largest float32, target int32) (loss, lse float32) {
+func crossEntropyRow(t *simd.Tier, z []float32, largest float32, target int32) (loss, lse float32) {
 	at := float32(0)
 	if inRange(target, len(z)) {
 		at = z[target]
 	}
-	sum := expSum(z, largest)
-	tail := math.Log(sum)
+	tail := math.Log(float64(t.ExpSum(z, z, largest)))
 	if math.IsInf(float64(largest), 0) {
 		tail = 0
 	}
@@ -42,8 +42,8 @@ func (b *builder) crossEntropy(name string, logits, targets, loss, lse operand, 
 				for i := t * per; i < min((t+1)*per, n); i++ {
 					x := xa.load(i*v, v, local)
 					z := local[v : 2*v]
-					largest := scores(z, x, a.Scale, a.SoftCap)
-					la[i], sa[i] = crossEntropyRow(z, largest, ta[i])
+					largest := scores(b.tier, z, x, a.Scale, a.SoftCap)
+					la[i], sa[i] = crossEntropyRow(b.tier, z, largest, ta[i])
 				}
 			}
 		},
@@ -58,14 +58,14 @@ func lowerCrossEntropyBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 	scale, softCap := in.Attr.Scale, in.Attr.SoftCap
 	b.add(step{
 		kernel: "cross_entropy_bwd", reads: []operand{x, targets, lse, dloss}, writes: []operand{dx},
-		tasks: blocks(n, per), local: 2 * v,
+		tasks: blocks(n, per), local: 3 * v,
 		bind: func(m *memory) task {
 			xa, ta, la, da, dxa := m.array(x), m.array(targets).i, m.array(lse).f, m.array(dloss).f, m.array(dx)
 			return func(t int, local []float32) {
 				for i := t * per; i < min((t+1)*per, n); i++ {
 					row := xa.load(i*v, v, local)
-					dst := dxa.dst(i*v, v, local[v:])
-					lossGradRow(dst, row, ta[i], float64(la[i]), da[i*dloss.stride[0]], scale, softCap)
+					dst, buf := dxa.dst(i*v, v, local[v:2*v]), local[2*v:3*v]
+					lossGradRow(b.tier, dst, row, buf, ta[i], la[i], da[i*dloss.stride[0]], scale, softCap)
 					dxa.store(i*v, dst)
 				}
 			}
@@ -74,21 +74,25 @@ func lowerCrossEntropyBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 }
 
 // lossGradRow sets dx to g scale cap' (exp(z - lse) - onehot(target)), z =
-// cap(scale x); zeros for an ignored target. dx may be x.
-func lossGradRow(dx, x []float32, target int32, lse float64, g, scale, softCap float32) {
+// cap(scale x); zeros for an ignored target. dx may be x, but not buf, which
+// is for as many scores.
+func lossGradRow(t *simd.Tier, dx, x, buf []float32, target int32, lse, g, scale, softCap float32) {
 	if !inRange(target, len(x)) {
 		clear(dx)
 		return
 	}
-	f := g * scale
-	for k, v := range x {
-		z, dc := capped(v*scale, softCap)
-		p := exp(float64(z) - lse)
-		if k == int(target) {
-			p--
-		}
-		dx[k] = float32(p) * f * dc
+	scores(t, buf, x, scale, softCap)
+	t.ExpSum(buf, buf, lse)
+	buf[target]--
+	gradOfScores(t, dx, x, buf, g*scale, scale, softCap)
+}
+
+// gradOfScores sets dx to f p cap'(scale x). dx may be x.
+func gradOfScores(t *simd.Tier, dx, x, p []float32, f, scale, softCap float32) {
+	if softCap != 0 {
+		t.CapSlope(p, x, scale/softCap)
 	}
+	t.Scale(dx, p, f)
 }
 
 // lossRows is the number of tokens whose logits are held at once.
@@ -148,7 +152,7 @@ func (b *builder) lossGrad(z, targets, scale, loss operand, a kernels.Attr) {
 			return func(t int, local []float32) {
 				for i := t * per; i < min((t+1)*per, n); i++ {
 					row := za[i*v : (i+1)*v]
-					la[i] = lossGradInPlace(row, local[:v], ta[i], sa[i*scale.stride[0]], a.Scale, a.SoftCap)
+					la[i] = lossGradInPlace(b.tier, row, local[:v], ta[i], sa[i*scale.stride[0]], a.Scale, a.SoftCap)
 				}
 			}
 		},
@@ -158,31 +162,20 @@ func (b *builder) lossGrad(z, targets, scale, loss operand, a kernels.Attr) {
 // lossGradInPlace turns logits x into their gradient, as lossGradRow does, and
 // returns the loss. buf keeps the scores' exponentials, so that each is
 // computed once.
-func lossGradInPlace(x, buf []float32, target int32, g, scale, softCap float32) (loss float32) {
+func lossGradInPlace(t *simd.Tier, x, buf []float32, target int32, g, scale, softCap float32) (loss float32) {
 	if !inRange(target, len(x)) {
 		clear(x)
 		return 0
 	}
-	largest := scores(buf, x, scale, softCap)
+	largest := scores(t, buf, x, scale, softCap)
 	at := buf[target]
-	sum := expSum(buf, largest)
+	sum := t.ExpSum(buf, buf, largest)
 	if math.IsInf(float64(largest), 0) {
 		sum = 1
 	}
-	loss = float32(math.Log(sum) + (float64(largest) - float64(at)))
-	inv := 1 / sum
-	f := float64(g) * float64(scale)
-	for k, e := range buf {
-		p := float64(e) * inv
-		if k == int(target) {
-			p--
-		}
-		v := p * f
-		if softCap != 0 {
-			_, dc := capped(x[k]*scale, softCap)
-			v *= float64(dc)
-		}
-		x[k] = float32(v)
-	}
-	return loss
+	// exp(z) - sum onehot, over sum: the difference is taken once, where both
+	// are known best.
+	buf[target] -= sum
+	gradOfScores(t, x, x, buf, g*scale/sum, scale, softCap)
+	return float32(math.Log(float64(sum)) + (float64(largest) - float64(at)))
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 // normWeight widens w, or gives 1 + w.
@@ -22,7 +23,7 @@ func lowerRMSNorm(b *builder, in kernels.Instr, d kernels.Dims) {
 	sum, _ := b.out(in, "sum")
 	n, c := d.Get('N'), d.Get('C')
 	per := rowsPerTask(c)
-	eps, plusOne := in.Attr.Eps, in.Attr.PlusOne
+	eps, plusOne, tier := in.Attr.Eps, in.Attr.PlusOne, b.tier
 	s := step{
 		kernel: "rms_norm", reads: []operand{x, w}, writes: []operand{y, rstd}, tasks: blocks(n, per), local: 3 * c,
 		bind: func(m *memory) task {
@@ -39,22 +40,16 @@ func lowerRMSNorm(b *builder, in kernels.Instr, d kernels.Dims) {
 					if hasRes {
 						// The outputs may lie where the inputs do: the row is
 						// added up aside.
-						r := resA.load(i*c, c, buf)
-						for k, v := range row {
-							a[k] = v + r[k]
-						}
+						tier.Add(a, row, resA.load(i*c, c, buf))
 						row = a
 					}
-					rs := 1 / math.Sqrt(dot64(row, row)/float64(c)+eps)
-					ra[i] = float32(rs)
+					rs := float32(1 / math.Sqrt(float64(tier.SumSq(row))/float64(c)+eps))
+					ra[i] = rs
 					if hasRes {
 						sumA.store(i*c, row)
 					}
 					dst := ya.dst(i*c, c, buf)
-					scale := float32(rs)
-					for k, v := range row {
-						dst[k] = v * scale * wf[k]
-					}
+					tier.NormRow(dst, row, wf, rs)
 					ya.store(i*c, dst)
 				}
 			}
@@ -88,7 +83,7 @@ func lowerRMSNormBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 		s.writes = append(s.writes, part)
 	}
 	s.bind = func(m *memory) task {
-		r := normBwd{x: m.array(x), w: m.array(w), dy: m.array(dy), dx: m.array(dx), rstd: m.array(rstd).f,
+		r := normBwd{tier: b.tier, x: m.array(x), w: m.array(w), dy: m.array(dy), dx: m.array(dx), rstd: m.array(rstd).f,
 			n: n, c: c, per: per, plusOne: in.Attr.PlusOne}
 		if hasSum {
 			r.dsum = m.array(dsum)
@@ -106,6 +101,7 @@ func lowerRMSNormBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 
 // normBwd is the gradient of RMSNorm bound to memory.
 type normBwd struct {
+	tier               *simd.Tier
 	x, w, dy, dx, dsum *array    // (N, C), w (C); dsum may be nil
 	rstd, part         []float32 // (N), (parts, C) or nil
 	n, c, per          int
@@ -125,19 +121,14 @@ func (r *normBwd) rows(t int, local []float32) {
 	for i := t * r.per; i < min((t+1)*r.per, r.n); i++ {
 		x, dy := r.x.load(i*c, c, xb), r.dy.load(i*c, c, gb)
 		rs := r.rstd[i]
-		for k := range dw {
-			dw[k] += dy[k] * x[k] * rs
+		if dw != nil {
+			r.tier.MulAxpy(dw, dy, x, rs)
 		}
-		for k, v := range dy {
-			g[k] = v * wf[k]
-		}
-		f := float32(float64(rs) * dot64(g, x) / float64(c))
+		mean := float64(r.tier.Dot3(dy, wf, x)) / float64(c)
 		// dx may be dy or dsum: both are read before it is written.
-		for k, v := range x {
-			g[k] = rs * (g[k] - v*rs*f)
-		}
+		r.tier.NormBwd(g, x, dy, wf, rs, -float32(float64(rs)*float64(rs)*float64(rs)*mean))
 		if r.dsum != nil {
-			addTo(g, r.dsum.load(i*c, c, gb))
+			r.tier.Add(g, g, r.dsum.load(i*c, c, gb))
 		}
 		r.dx.store(i*c, g)
 	}
@@ -151,6 +142,7 @@ func (b *builder) sumParts(name string, part, y operand, beta float32) {
 		reads = append(reads, y)
 	}
 	const width = 256
+	tier := b.tier
 	b.add(step{
 		kernel: name, reads: reads, writes: []operand{y}, tasks: blocks(n, width), local: width,
 		bind: func(m *memory) task {
@@ -160,14 +152,13 @@ func (b *builder) sumParts(name string, part, y operand, beta float32) {
 				acc := local[:min(width, n-lo)]
 				clear(acc)
 				for p := range parts {
-					addTo(acc, pf[p*n+lo:p*n+lo+len(acc)])
+					tier.Add(acc, acc, pf[p*n+lo:p*n+lo+len(acc)])
 				}
-				for k, v := range acc {
-					if beta != 0 {
-						v += beta * yf[lo+k]
-					}
-					yf[lo+k] = v
+				y := yf[lo : lo+len(acc)]
+				if beta != 0 {
+					tier.Axpy(acc, y, beta)
 				}
+				copy(y, acc)
 			}
 		},
 	})

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 // lowerSumSq sums blocks, then the blocks in order.
@@ -12,14 +13,14 @@ func lowerSumSq(b *builder, in kernels.Instr, d kernels.Dims) {
 	n, beta := d.Get('M'), in.Attr.Beta
 	const block = 2 * grain
 	parts := blocks(n, block)
-	part := b.temp(parts)
+	part, tier := b.temp(parts), b.tier
 	b.add(step{
 		kernel: "sum_sq", reads: []operand{x}, writes: []operand{part}, tasks: parts,
 		bind: func(m *memory) task {
 			xf, pf := m.array(x).f, m.array(part).f
 			return func(t int, _ []float32) {
 				row := xf[t*block : min((t+1)*block, n)]
-				pf[t] = float32(dot64(row, row))
+				pf[t] = tier.SumSq(row)
 			}
 		},
 	})
@@ -32,7 +33,10 @@ func lowerSumSq(b *builder, in kernels.Instr, d kernels.Dims) {
 		bind: func(m *memory) task {
 			pf, sf := m.array(part).f[:parts], m.array(s).f
 			return func(int, []float32) {
-				sum := sum64(pf)
+				var sum float64
+				for _, p := range pf {
+					sum += float64(p)
+				}
 				if beta != 0 {
 					sum += float64(beta) * float64(sf[0])
 				}
@@ -96,7 +100,7 @@ func lowerAdamW(b *builder, in kernels.Instr, d kernels.Dims) {
 				return
 			}
 			lo, hi := t*grain, min((t+1)*grain, n)
-			adamW(wf[lo:hi], mf[lo:hi], vf[lo:hi], gf[lo:hi], hf, st, a)
+			adamW(b.tier, wf[lo:hi], mf[lo:hi], vf[lo:hi], gf[lo:hi], hf, st, a)
 			if hasStore {
 				sa.store(lo, wf[lo:hi])
 			}
@@ -106,20 +110,10 @@ func lowerAdamW(b *builder, in kernels.Instr, d kernels.Dims) {
 }
 
 // adamW updates a piece of the weights and moments.
-func adamW(w, m, v, g, hyper, state []float32, a kernels.Attr) {
+func adamW(t *simd.Tier, w, m, v, g, hyper, state []float32, a kernels.Attr) {
 	lr := float64(hyper[kernels.HyperLR])
-	clip := state[kernels.StateClip]
-	b1, c1 := float32(a.Beta1), float32(1-a.Beta1)
-	b2, c2 := float32(a.Beta2), float32(1-a.Beta2)
-	keep := float32(1 - lr*a.Decay)
-	rate := lr / float64(state[kernels.StateBC1])
-	root := 1 / float64(state[kernels.StateBC2])
-	m, v, w = m[:len(g)], v[:len(g)], w[:len(g)]
-	for i, x := range g {
-		x *= clip
-		mi := b1*m[i] + c1*x
-		vi := b2*v[i] + c2*(x*x)
-		m[i], v[i] = mi, vi
-		w[i] = float32(float64(w[i]*keep) - rate*float64(mi)/(math.Sqrt(float64(vi)*root)+a.Eps))
-	}
+	t.AdamW(w, m, v, g, state[kernels.StateClip],
+		float32(a.Beta1), float32(1-a.Beta1), float32(a.Beta2), float32(1-a.Beta2),
+		float32(1-lr*a.Decay), float32(lr/float64(state[kernels.StateBC1])),
+		float32(1/float64(state[kernels.StateBC2])), float32(a.Eps))
 }

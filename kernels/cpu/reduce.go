@@ -1,6 +1,9 @@
 package cpu
 
-import "graft/kernels"
+import (
+	"graft/kernels"
+	"graft/kernels/cpu/simd"
+)
 
 // reduction is a Reduce brought to a shape: for every output position, runs of
 // x that are summed. Either the innermost axis is summed (width 1, an output
@@ -56,7 +59,7 @@ func lowerReduce(b *builder, in kernels.Instr, _ kernels.Dims) {
 	x, y := b.view(in.In[0]), b.view(in.Out[0])
 	r := newReduction(x, y)
 	outs := r.keep.count // positions
-	isMax, beta := in.Attr.Reduce == kernels.Max, in.Attr.Beta
+	isMax, beta, tier := in.Attr.Reduce == kernels.Max, in.Attr.Beta, b.tier
 	name := "reduce_" + in.Attr.Reduce.String()
 	part := b.temp(r.parts, outs*r.width)
 	per := rowsPerTask(r.work)
@@ -94,7 +97,7 @@ func lowerReduce(b *builder, in kernels.Instr, _ kernels.Dims) {
 					acc := local[:k]
 					copy(acc, pa[lo:lo+k])
 					for p := 1; p < r.parts; p++ {
-						combine(acc, pa[p*n+lo:p*n+lo+k], isMax)
+						combine(tier, acc, pa[p*n+lo:p*n+lo+k], isMax)
 					}
 					if beta != 0 {
 						for i := range acc {
@@ -109,22 +112,12 @@ func lowerReduce(b *builder, in kernels.Instr, _ kernels.Dims) {
 }
 
 // combine is y = y . x, sum or max.
-func combine(y, x []float32, isMax bool) {
-	if !isMax {
-		addTo(y, x)
+func combine(t *simd.Tier, y, x []float32, isMax bool) {
+	if isMax {
+		t.Max(y, y, x)
 		return
 	}
-	for i, v := range x {
-		y[i] = maxf(y[i], v)
-	}
-}
-
-// maxf is the larger number, NaN if either is.
-func maxf(a, b float32) float32 {
-	if b > a || b != b {
-		return b
-	}
-	return a
+	t.Add(y, y, x)
 }
 
 // row reduces block p of output position o, a row of width numbers.
@@ -138,7 +131,7 @@ func (r *reduction) row(dst []float32, x *array, o, p int, isMax bool, local []f
 			if i == p*r.block {
 				copy(dst[lo:], v)
 			} else {
-				combine(dst[lo:lo+n], v, isMax)
+				combine(x.tier, dst[lo:lo+n], v, isMax)
 			}
 		}
 	}
@@ -152,17 +145,15 @@ func (r *reduction) scalar(x *array, o, p int, isMax bool, local []float32) floa
 		first, end, from, to = 0, 1, p*r.block, min((p+1)*r.block, r.length)
 	}
 	var sum float64
-	largest := x.at(base + r.sum.offset(0, first) + from*r.step)
+	largest := negInf
 	for i := first; i < end; i++ {
 		off := base + r.sum.offset(0, i)
 		for lo := from; lo < to; lo += piece {
 			v := x.gather(off+lo*r.step, min(piece, to-lo), r.step, local)
 			if isMax {
-				for _, e := range v {
-					largest = maxf(largest, e)
-				}
+				largest = max(largest, x.tier.MaxOf(v)) // NaN if one is
 			} else {
-				sum += sum64(v)
+				sum += float64(x.tier.Sum(v))
 			}
 		}
 	}
@@ -170,37 +161,4 @@ func (r *reduction) scalar(x *array, o, p int, isMax bool, local []float32) floa
 		return largest
 	}
 	return float32(sum)
-}
-
-// sum64 adds in four lanes of float64.
-func sum64(x []float32) float64 {
-	var a, b, c, d float64
-	for len(x) >= 4 {
-		a += float64(x[0])
-		b += float64(x[1])
-		c += float64(x[2])
-		d += float64(x[3])
-		x = x[4:]
-	}
-	for _, v := range x {
-		a += float64(v)
-	}
-	return (a + b) + (c + d)
-}
-
-// dot64 is sum a b, in four lanes of float64.
-func dot64(x, y []float32) float64 {
-	var a, b, c, d float64
-	y = y[:len(x)]
-	for len(x) >= 4 && len(y) >= 4 {
-		a += float64(x[0]) * float64(y[0])
-		b += float64(x[1]) * float64(y[1])
-		c += float64(x[2]) * float64(y[2])
-		d += float64(x[3]) * float64(y[3])
-		x, y = x[4:], y[4:]
-	}
-	for i, v := range x {
-		a += float64(v) * float64(y[i])
-	}
-	return (a + b) + (c + d)
 }

@@ -1,6 +1,9 @@
 package cpu
 
-import "graft/kernels"
+import (
+	"graft/kernels"
+	"graft/kernels/cpu/simd"
+)
 
 // lowerRoPE computes the angles of a token once for all its heads.
 func lowerRoPE(b *builder, in kernels.Instr, d kernels.Dims) {
@@ -18,13 +21,13 @@ func lowerRoPE(b *builder, in kernels.Instr, d kernels.Dims) {
 				in, out := carve(&local, h*hd), carve(&local, h*hd)
 				for i := t * per; i < min((t+1)*per, n); i++ {
 					for k := range cos {
-						s, c := sincos(sign * float64(pf[i]) * float64(ff[k]))
+						s, c := simd.Sincos(sign * float64(pf[i]) * float64(ff[k]))
 						sin[k], cos[k] = float32(s*scale), float32(c*scale)
 					}
 					src := xa.load(i*x.stride[0], h*hd, in)
 					dst := ya.dst(i*y.stride[0], h*hd, out)
 					for k := 0; k < h*hd; k += hd {
-						rotate(dst[k:k+hd], src[k:k+hd], cos, sin)
+						rotate(b.tier, dst[k:k+hd], src[k:k+hd], cos, sin)
 					}
 					ya.store(i*y.stride[0], dst)
 				}
@@ -35,13 +38,8 @@ func lowerRoPE(b *builder, in kernels.Instr, d kernels.Dims) {
 
 // rotate turns the pairs (x[k], x[k+R]) and copies what is beyond 2R; dst may
 // be src.
-func rotate(dst, src, cos, sin []float32) {
+func rotate(t *simd.Tier, dst, src, cos, sin []float32) {
 	r := len(cos)
-	a, b, sin := src[:r], src[r:2*r], sin[:r]
-	da, db := dst[:r], dst[r:2*r]
-	for k, c := range cos {
-		p, q, s := a[k], b[k], sin[k]
-		da[k], db[k] = p*c-q*s, q*c+p*s
-	}
+	t.Rotate(dst[:r], dst[r:2*r], src[:r], src[r:2*r], cos, sin)
 	copy(dst[2*r:], src[2*r:])
 }

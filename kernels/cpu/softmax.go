@@ -4,46 +4,18 @@ import (
 	"math"
 
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 var negInf = float32(math.Inf(-1))
 
 // scores sets z to cap(scale x) and returns the largest, NaN if any is. z may
 // be x.
-func scores(z, x []float32, scale, softCap float32) float32 {
-	largest := negInf
-	z = z[:len(x)]
-	for i, v := range x {
-		v *= scale
-		if softCap != 0 {
-			v, _ = capped(v, softCap)
-		}
-		z[i] = v
-		if v > largest || v != v {
-			largest = v
-		}
+func scores(t *simd.Tier, z, x []float32, scale, softCap float32) float32 {
+	if softCap == 0 {
+		return t.Scores(z, x, scale)
 	}
-	return largest
-}
-
-// expSum sets z to exp(z - largest) and returns the sum. Where the largest is
-// infinite, log sum exp is that infinity, z holds the shares (NaN for itself,
-// 0 for what is finite), and the sum says nothing.
-func expSum(z []float32, largest float32) float64 {
-	var sum float64
-	m := float64(largest)
-	for i, v := range z {
-		x := float64(v) - m
-		e := 0.0
-		if x > -700 && x < 700 {
-			e = expCore(x)
-		} else {
-			e = exp(x)
-		}
-		z[i] = float32(e)
-		sum += e
-	}
-	return sum
+	return t.CapScores(z, x, scale/softCap, softCap)
 }
 
 func lowerSoftmax(b *builder, in kernels.Instr, d kernels.Dims) {
@@ -52,7 +24,7 @@ func lowerSoftmax(b *builder, in kernels.Instr, d kernels.Dims) {
 	h, tt, s := d.Get('H'), d.Get('T'), d.Get('S')
 	n := d.Get('B') * h * tt
 	per := rowsPerTask(4 * s)
-	scale, softCap := in.Attr.Scale, in.Attr.SoftCap
+	scale, softCap, tier := in.Attr.Scale, in.Attr.SoftCap, b.tier
 	b.add(step{
 		kernel: "softmax", reads: append(reads, x), writes: []operand{p, lse}, tasks: blocks(n, per), local: 2 * s,
 		bind: func(m *memory) task {
@@ -62,7 +34,7 @@ func lowerSoftmax(b *builder, in kernels.Instr, d kernels.Dims) {
 					lo, hi := v.span(i/(h*tt), i%tt)
 					row := xa.load(i*s, s, local)
 					z := pa.dst(i*s, s, local[s:])
-					la[i] = softmaxRow(z, row, lo, hi, scale, softCap)
+					la[i] = softmaxRow(tier, z, row, lo, hi, scale, softCap)
 					pa.store(i*s, z)
 				}
 			}
@@ -72,24 +44,24 @@ func lowerSoftmax(b *builder, in kernels.Instr, d kernels.Dims) {
 
 // softmaxRow sets p to the softmax of cap(scale x) over [lo, hi), else 0, and
 // returns log sum exp. p may be x.
-func softmaxRow(p, x []float32, lo, hi int, scale, softCap float32) float32 {
+func softmaxRow(t *simd.Tier, p, x []float32, lo, hi int, scale, softCap float32) float32 {
 	if hi <= lo {
 		clear(p)
 		return negInf
 	}
 	z := p[lo:hi]
-	largest := scores(z, x[lo:hi], scale, softCap)
-	sum := expSum(z, largest)
+	largest := scores(t, z, x[lo:hi], scale, softCap)
+	// Where the largest is infinite, log sum exp is that infinity, z becomes
+	// the shares (NaN for itself, 0 for what is finite), and the sum says
+	// nothing.
+	sum := t.ExpSum(z, z, largest)
 	clear(p[:lo])
 	clear(p[hi:])
 	if math.IsInf(float64(largest), 0) {
 		return largest
 	}
-	inv := float32(1 / sum)
-	for i := range z {
-		z[i] *= inv
-	}
-	return float32(float64(largest) + math.Log(sum))
+	t.Scale(z, z, 1/sum)
+	return float32(float64(largest) + math.Log(float64(sum)))
 }
 
 func lowerSoftmaxBwd(b *builder, in kernels.Instr, d kernels.Dims) {
@@ -97,7 +69,7 @@ func lowerSoftmaxBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 	s := d.Get('S')
 	n := d.Get('B') * d.Get('H') * d.Get('T')
 	per := rowsPerTask(4 * s)
-	scale, softCap := in.Attr.Scale, in.Attr.SoftCap
+	scale, softCap, tier := in.Attr.Scale, in.Attr.SoftCap, b.tier
 	b.add(step{
 		kernel: "softmax_bwd", reads: []operand{x, p, dp}, writes: []operand{dx}, tasks: blocks(n, per), local: 4 * s,
 		bind: func(m *memory) task {
@@ -106,15 +78,10 @@ func lowerSoftmaxBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 				b1, b2, b3, b4 := carve(&local, s), carve(&local, s), carve(&local, s), carve(&local, s)
 				for i := t * per; i < min((t+1)*per, n); i++ {
 					xr, pr, g := xa.load(i*s, s, b1), pa.load(i*s, s, b2), dpa.load(i*s, s, b3)
-					delta := float32(dot64(pr, g))
 					dst := dxa.dst(i*s, s, b4)
-					for k, q := range pr {
-						v := scale * q * (g[k] - delta)
-						if softCap != 0 {
-							_, dc := capped(scale*xr[k], softCap)
-							v *= dc
-						}
-						dst[k] = v
+					tier.SoftmaxGrad(dst, pr, g, scale, tier.Dot(pr, g))
+					if softCap != 0 {
+						tier.CapSlope(dst, xr, scale/softCap)
 					}
 					dxa.store(i*s, dst)
 				}

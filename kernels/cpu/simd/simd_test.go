@@ -56,10 +56,76 @@ func testKernels() []kernel {
 		{name: "Axpy", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { t.Axpy(o.f[0], o.f[1], 1.5); return nil }},
 		{name: "Scale", run: func(t *Tier, o operands) []float32 { t.Scale(o.f[0], o.f[1], 1.5); return nil }},
 		{name: "Scale in place", run: func(t *Tier, o operands) []float32 { t.Scale(o.f[0], o.f[0], -3); return nil }},
+		{name: "Sum", tolerance: 2e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.Sum(o.f[0])} }},
+		{name: "SumSq", tolerance: 2e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.SumSq(o.f[0])} }},
+		{name: "Dot3", tolerance: 4e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.Dot3(o.f[0], o.f[1], o.f[2])} }},
+		{name: "MaxOf", run: func(t *Tier, o operands) []float32 { return []float32{t.MaxOf(o.f[0])} }},
+		{name: "MaxOf negative", run: func(t *Tier, o operands) []float32 {
+			t.Affine(o.f[0], o.f[0], 1, -100)
+			return []float32{t.MaxOf(o.f[0])}
+		}},
+		{name: "Add", run: func(t *Tier, o operands) []float32 { t.Add(o.f[0], o.f[1], o.f[2]); return nil }},
+		{name: "Sub", run: func(t *Tier, o operands) []float32 { t.Sub(o.f[0], o.f[1], o.f[2]); return nil }},
+		{name: "Mul", run: func(t *Tier, o operands) []float32 { t.Mul(o.f[0], o.f[1], o.f[2]); return nil }},
+		{name: "Div", run: func(t *Tier, o operands) []float32 { t.Div(o.f[0], o.f[1], o.f[2]); return nil }},
+		{name: "Max", run: func(t *Tier, o operands) []float32 { t.Max(o.f[0], o.f[1], o.f[2]); return nil }},
+		{name: "Equal", run: func(t *Tier, o operands) []float32 {
+			t.Equal(o.f[0], o.f[1], o.f[2])
+			t.Equal(o.f[3], o.f[4], o.f[4])
+			return nil
+		}},
+		{name: "Affine", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { t.Affine(o.f[0], o.f[1], 2.5, -1); return nil }},
+		{name: "ReLU", run: func(t *Tier, o operands) []float32 { t.ReLU(o.f[0], o.f[1]); return nil }},
+		{name: "Step", run: func(t *Tier, o operands) []float32 { t.Step(o.f[0], o.f[1]); return nil }},
+		{name: "Sqrt", prepare: squares, run: func(t *Tier, o operands) []float32 { t.Sqrt(o.f[0], o.f[1]); return nil }},
+		{name: "Recip", run: func(t *Tier, o operands) []float32 { t.Recip(o.f[0], o.f[1]); return nil }},
+		{name: "Exp", tolerance: 3e-7, run: func(t *Tier, o operands) []float32 { t.Exp(o.f[0], o.f[1]); return nil }},
+		{name: "Log", tolerance: 3e-7, prepare: squares, run: func(t *Tier, o operands) []float32 { t.Log(o.f[0], o.f[1]); return nil }},
+		{name: "Tanh", tolerance: 3e-7, run: func(t *Tier, o operands) []float32 { t.Tanh(o.f[0], o.f[1]); return nil }},
+		{name: "Sigmoid", tolerance: 3e-7, run: func(t *Tier, o operands) []float32 { t.Sigmoid(o.f[0], o.f[1]); return nil }},
+		{name: "Scores", run: func(t *Tier, o operands) []float32 { return []float32{t.Scores(o.f[0], o.f[1], 0.3)} }},
+		{name: "Scores below 0", run: func(t *Tier, o operands) []float32 {
+			t.Affine(o.f[1], o.f[1], 1, -100)
+			return []float32{t.Scores(o.f[0], o.f[1], 0.5)}
+		}},
+		{name: "CapScores", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.CapScores(o.f[0], o.f[1], 2, 1.5)} }},
+		{name: "CapScores below 0", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 {
+			t.Affine(o.f[1], o.f[1], 1, -100)
+			return []float32{t.CapScores(o.f[0], o.f[1], 0.01, 30)}
+		}},
+		{name: "CapSlope", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { t.CapSlope(o.f[0], o.f[1], 2); return nil }},
+		{name: "ExpSum", tolerance: 2e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.ExpSum(o.f[0], o.f[0], 1)} }},
+		{name: "SoftmaxGrad", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 {
+			t.SoftmaxGrad(o.f[0], o.f[1], o.f[2], 0.5, 0.25)
+			return nil
+		}},
+		{name: "SiLU", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { t.SiLU(o.f[0], o.f[1], o.f[2]); return nil }},
+		{name: "GELU", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { t.GELU(o.f[0], o.f[1], o.f[2]); return nil }},
+		{name: "SiLUBwd", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.SiLUBwd(o.f[0], o.f[1], o.f[2], o.f[3], o.f[4]); return nil }},
+		{name: "SiLUBwd in place", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.SiLUBwd(o.f[2], o.f[4], o.f[2], o.f[3], o.f[4]); return nil }},
+		{name: "GELUBwd", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.GELUBwd(o.f[0], o.f[1], o.f[2], o.f[3], o.f[4]); return nil }},
+		{name: "NormRow", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { t.NormRow(o.f[0], o.f[1], o.f[2], 0.7); return nil }},
+		{name: "NormBwd", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.NormBwd(o.f[0], o.f[1], o.f[0], o.f[2], 0.7, -0.2); return nil }},
+		{name: "MulAxpy", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.MulAxpy(o.f[0], o.f[1], o.f[2], 0.7); return nil }},
+		{name: "Rotate", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 {
+			t.Rotate(o.f[0], o.f[1], o.f[0], o.f[1], o.f[2], o.f[3])
+			return nil
+		}},
+		{name: "AdamW", tolerance: 3e-6, prepare: squares, run: func(t *Tier, o operands) []float32 {
+			t.AdamW(o.f[0], o.f[2], o.f[1], o.f[3], 0.5, 0.9, 0.1, 0.999, 0.001, 0.99, 0.01, 3, 1e-3)
+			return nil
+		}},
 		{name: "WidenBF16", run: func(t *Tier, o operands) []float32 { t.WidenBF16(o.f[0], o.h[0]); return nil }},
 		{name: "NarrowBF16", run: func(t *Tier, o operands) []float32 { t.NarrowBF16(o.h[0], o.f[0]); return nil }},
 		{name: "WidenF16", run: func(t *Tier, o operands) []float32 { t.WidenF16(o.f[0], o.h[0]); return nil }},
 		{name: "NarrowF16", run: func(t *Tier, o operands) []float32 { t.NarrowF16(o.h[0], o.f[0]); return nil }},
+	}
+}
+
+// squares makes the second operand positive.
+func squares(o operands) {
+	for i, x := range o.f[1] {
+		o.f[1][i] = x*x + 0x1p-10
 	}
 }
 

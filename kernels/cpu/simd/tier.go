@@ -55,6 +55,46 @@ type Tier struct {
 	NarrowBF16 func(y []uint16, x []float32)
 	WidenF16   func(y []float32, x []uint16)
 	NarrowF16  func(y []uint16, x []float32)
+
+	Sum   func(x []float32) (sum float32)
+	SumSq func(x []float32) (sum float32)  // sum x^2
+	MaxOf func(x []float32) (most float32) // -Inf for none, NaN if one is
+
+	Add   func(y, a, b []float32) // y = a + b
+	Sub   func(y, a, b []float32) // y = a - b
+	Mul   func(y, a, b []float32) // y = a b
+	Div   func(y, a, b []float32) // y = a / b
+	Max   func(y, a, b []float32) // y = the larger, NaN if one is
+	Equal func(y, a, b []float32) // y = 1 for equal numbers, else 0
+
+	Affine  func(y, x []float32, a, b float32) // y = a x + b
+	ReLU    func(y, x []float32)               // y = 0 below 0, else x
+	Step    func(y, x []float32)               // y = 1 above 0, else 0
+	Sqrt    func(y, x []float32)
+	Recip   func(y, x []float32)
+	Exp     func(y, x []float32) // within 2 units in the last place, as the next three
+	Log     func(y, x []float32)
+	Tanh    func(y, x []float32)
+	Sigmoid func(y, x []float32) // y = 1 / (1 + exp(-x)), within 4 units
+
+	Scores      func(z, x []float32, a float32) (most float32)    // z = a x, and the largest, NaN if one is
+	CapScores   func(z, x []float32, a, c float32) (most float32) // z = c tanh(a x), and the largest
+	CapSlope    func(y, x []float32, a float32)                   // y *= 1 - tanh(a x)^2
+	ExpSum      func(y, x []float32, m float32) (sum float32)     // y = exp(x - m), and sum y
+	SoftmaxGrad func(dx, p, dp []float32, a, delta float32)       // dx = a p (dp - delta)
+	SiLU        func(y, gate, up []float32)                       // y = gate sigmoid(gate) up
+	GELU        func(y, gate, up []float32)                       // the same of GELU's tanh form
+	SiLUBwd     func(dgate, dup, gate, up, dy []float32)          // dgate = dy up act'(gate), dup = dy act(gate)
+	GELUBwd     func(dgate, dup, gate, up, dy []float32)          // the same of GELU
+	NormRow     func(y, x, w []float32, a float32)                // y = a x w
+	Dot3        func(x, y, z []float32) (sum float32)             // sum x y z
+	NormBwd     func(dx, x, dy, w []float32, a, b float32)        // dx = a dy w + b x
+	MulAxpy     func(y, x, z []float32, a float32)                // y += a x z
+	Rotate      func(ya, yb, a, b, cos, sin []float32)            // ya = a cos - b sin, yb = b cos + a sin
+
+	// AdamW is one update with the gradient x = clip g: m = b1 m + c1 x,
+	// v = b2 v + c2 x^2, w = keep w - rate m / (sqrt(root v) + eps).
+	AdamW func(w, m, v, g []float32, clip, b1, c1, b2, c2, keep, rate, root, eps float32)
 }
 
 // all are the tiers of this architecture that the machine can run, the fastest

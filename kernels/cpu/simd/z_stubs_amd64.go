@@ -30,6 +30,39 @@ var tierAVX512 = Tier{
 	TileDotsBF16:  tileDotsBF16AVX512,
 	Axpys:         axpysAVX512,
 	AxpysBF16:     axpysBF16AVX512,
+	Sum:           sumAVX512,
+	SumSq:         sumSqAVX512,
+	MaxOf:         maxOfAVX512,
+	Add:           addAVX512,
+	Sub:           subAVX512,
+	Mul:           mulAVX512,
+	Div:           divAVX512,
+	Max:           maxAVX512,
+	Equal:         equalAVX512,
+	Affine:        affineAVX512,
+	ReLU:          reLUAVX512,
+	Step:          stepAVX512,
+	Sqrt:          sqrtAVX512,
+	Recip:         recipAVX512,
+	Exp:           expAVX512,
+	Log:           logAVX512,
+	Tanh:          tanhAVX512,
+	Sigmoid:       sigmoidAVX512,
+	Scores:        scoresAVX512,
+	CapScores:     capScoresAVX512,
+	CapSlope:      capSlopeAVX512,
+	ExpSum:        expSumAVX512,
+	SoftmaxGrad:   softmaxGradAVX512,
+	SiLU:          siLUAVX512,
+	GELU:          gELUAVX512,
+	SiLUBwd:       siLUBwdAVX512,
+	GELUBwd:       gELUBwdAVX512,
+	NormRow:       normRowAVX512,
+	Dot3:          dot3AVX512,
+	NormBwd:       normBwdAVX512,
+	MulAxpy:       mulAxpyAVX512,
+	Rotate:        rotateAVX512,
+	AdamW:         adamWAVX512,
 }
 
 // gemmAVX512 works like gemmGo.
@@ -319,6 +352,519 @@ func axpysBF16AVX512(y []float32, a []float32, w []uint16, ld int) {
 //go:noescape
 func axpysBF16AVX512Asm(y *float32, a *float32, w *uint16, ld int, n int)
 
+// sumAVX512 works like sumGo.
+func sumAVX512(x []float32) (sum float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return sumAVX512Asm(unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sumAVX512Asm(x *float32, n int) (sum float32)
+
+// sumSqAVX512 works like sumSqGo.
+func sumSqAVX512(x []float32) (sum float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return sumSqAVX512Asm(unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sumSqAVX512Asm(x *float32, n int) (sum float32)
+
+// maxOfAVX512 works like maxOfGo.
+func maxOfAVX512(x []float32) (most float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return maxOfAVX512Asm(unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func maxOfAVX512Asm(x *float32, n int) (most float32)
+
+// addAVX512 works like addGo.
+func addAVX512(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	addAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func addAVX512Asm(y *float32, a *float32, b *float32, n int)
+
+// subAVX512 works like subGo.
+func subAVX512(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	subAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func subAVX512Asm(y *float32, a *float32, b *float32, n int)
+
+// mulAVX512 works like mulGo.
+func mulAVX512(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	mulAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func mulAVX512Asm(y *float32, a *float32, b *float32, n int)
+
+// divAVX512 works like divGo.
+func divAVX512(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	divAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func divAVX512Asm(y *float32, a *float32, b *float32, n int)
+
+// maxAVX512 works like maxGo.
+func maxAVX512(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	maxAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func maxAVX512Asm(y *float32, a *float32, b *float32, n int)
+
+// equalAVX512 works like equalGo.
+func equalAVX512(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	equalAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func equalAVX512Asm(y *float32, a *float32, b *float32, n int)
+
+// affineAVX512 works like affineGo.
+func affineAVX512(y []float32, x []float32, a float32, b float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	affineAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), a, b, n)
+}
+
+//go:noescape
+func affineAVX512Asm(y *float32, x *float32, a float32, b float32, n int)
+
+// reLUAVX512 works like reLUGo.
+func reLUAVX512(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	reLUAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func reLUAVX512Asm(y *float32, x *float32, n int)
+
+// stepAVX512 works like stepGo.
+func stepAVX512(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	stepAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func stepAVX512Asm(y *float32, x *float32, n int)
+
+// sqrtAVX512 works like sqrtGo.
+func sqrtAVX512(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	sqrtAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sqrtAVX512Asm(y *float32, x *float32, n int)
+
+// recipAVX512 works like recipGo.
+func recipAVX512(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	recipAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func recipAVX512Asm(y *float32, x *float32, n int)
+
+// expAVX512 works like expGo.
+func expAVX512(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	expAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func expAVX512Asm(y *float32, x *float32, n int)
+
+// logAVX512 works like logGo.
+func logAVX512(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	logAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func logAVX512Asm(y *float32, x *float32, n int)
+
+// tanhAVX512 works like tanhGo.
+func tanhAVX512(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	tanhAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func tanhAVX512Asm(y *float32, x *float32, n int)
+
+// sigmoidAVX512 works like sigmoidGo.
+func sigmoidAVX512(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	sigmoidAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sigmoidAVX512Asm(y *float32, x *float32, n int)
+
+// scoresAVX512 works like scoresGo.
+func scoresAVX512(z []float32, x []float32, a float32) (most float32) {
+	n := len(z)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(z, 1, 0, len(z))
+		raceRead(x, 1, 0, len(x))
+	}
+	return scoresAVX512Asm(unsafe.SliceData(z), unsafe.SliceData(x), a, n)
+}
+
+//go:noescape
+func scoresAVX512Asm(z *float32, x *float32, a float32, n int) (most float32)
+
+// capScoresAVX512 works like capScoresGo.
+func capScoresAVX512(z []float32, x []float32, a float32, c float32) (most float32) {
+	n := len(z)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(z, 1, 0, len(z))
+		raceRead(x, 1, 0, len(x))
+	}
+	return capScoresAVX512Asm(unsafe.SliceData(z), unsafe.SliceData(x), a, c, n)
+}
+
+//go:noescape
+func capScoresAVX512Asm(z *float32, x *float32, a float32, c float32, n int) (most float32)
+
+// capSlopeAVX512 works like capSlopeGo.
+func capSlopeAVX512(y []float32, x []float32, a float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	capSlopeAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), a, n)
+}
+
+//go:noescape
+func capSlopeAVX512Asm(y *float32, x *float32, a float32, n int)
+
+// expSumAVX512 works like expSumGo.
+func expSumAVX512(y []float32, x []float32, m float32) (sum float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	return expSumAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), m, n)
+}
+
+//go:noescape
+func expSumAVX512Asm(y *float32, x *float32, m float32, n int) (sum float32)
+
+// softmaxGradAVX512 works like softmaxGradGo.
+func softmaxGradAVX512(dx []float32, p []float32, dp []float32, a float32, delta float32) {
+	n := len(dx)
+	p = p[:n]
+	dp = dp[:n]
+	if raceEnabled {
+		raceWrite(dx, 1, 0, len(dx))
+		raceRead(p, 1, 0, len(p))
+		raceRead(dp, 1, 0, len(dp))
+	}
+	softmaxGradAVX512Asm(unsafe.SliceData(dx), unsafe.SliceData(p), unsafe.SliceData(dp), a, delta, n)
+}
+
+//go:noescape
+func softmaxGradAVX512Asm(dx *float32, p *float32, dp *float32, a float32, delta float32, n int)
+
+// siLUAVX512 works like siLUGo.
+func siLUAVX512(y []float32, gate []float32, up []float32) {
+	n := len(y)
+	gate = gate[:n]
+	up = up[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+	}
+	siLUAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), n)
+}
+
+//go:noescape
+func siLUAVX512Asm(y *float32, gate *float32, up *float32, n int)
+
+// gELUAVX512 works like gELUGo.
+func gELUAVX512(y []float32, gate []float32, up []float32) {
+	n := len(y)
+	gate = gate[:n]
+	up = up[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+	}
+	gELUAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), n)
+}
+
+//go:noescape
+func gELUAVX512Asm(y *float32, gate *float32, up *float32, n int)
+
+// siLUBwdAVX512 works like siLUBwdGo.
+func siLUBwdAVX512(dgate []float32, dup []float32, gate []float32, up []float32, dy []float32) {
+	n := len(dgate)
+	dup = dup[:n]
+	gate = gate[:n]
+	up = up[:n]
+	dy = dy[:n]
+	if raceEnabled {
+		raceWrite(dgate, 1, 0, len(dgate))
+		raceWrite(dup, 1, 0, len(dup))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+		raceRead(dy, 1, 0, len(dy))
+	}
+	siLUBwdAVX512Asm(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(gate), unsafe.SliceData(up), unsafe.SliceData(dy), n)
+}
+
+//go:noescape
+func siLUBwdAVX512Asm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+
+// gELUBwdAVX512 works like gELUBwdGo.
+func gELUBwdAVX512(dgate []float32, dup []float32, gate []float32, up []float32, dy []float32) {
+	n := len(dgate)
+	dup = dup[:n]
+	gate = gate[:n]
+	up = up[:n]
+	dy = dy[:n]
+	if raceEnabled {
+		raceWrite(dgate, 1, 0, len(dgate))
+		raceWrite(dup, 1, 0, len(dup))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+		raceRead(dy, 1, 0, len(dy))
+	}
+	gELUBwdAVX512Asm(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(gate), unsafe.SliceData(up), unsafe.SliceData(dy), n)
+}
+
+//go:noescape
+func gELUBwdAVX512Asm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+
+// normRowAVX512 works like normRowGo.
+func normRowAVX512(y []float32, x []float32, w []float32, a float32) {
+	n := len(y)
+	x = x[:n]
+	w = w[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+		raceRead(w, 1, 0, len(w))
+	}
+	normRowAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(w), a, n)
+}
+
+//go:noescape
+func normRowAVX512Asm(y *float32, x *float32, w *float32, a float32, n int)
+
+// dot3AVX512 works like dot3Go.
+func dot3AVX512(x []float32, y []float32, z []float32) (sum float32) {
+	n := len(x)
+	y = y[:n]
+	z = z[:n]
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+		raceRead(y, 1, 0, len(y))
+		raceRead(z, 1, 0, len(z))
+	}
+	return dot3AVX512Asm(unsafe.SliceData(x), unsafe.SliceData(y), unsafe.SliceData(z), n)
+}
+
+//go:noescape
+func dot3AVX512Asm(x *float32, y *float32, z *float32, n int) (sum float32)
+
+// normBwdAVX512 works like normBwdGo.
+func normBwdAVX512(dx []float32, x []float32, dy []float32, w []float32, a float32, b float32) {
+	n := len(dx)
+	x = x[:n]
+	dy = dy[:n]
+	w = w[:n]
+	if raceEnabled {
+		raceWrite(dx, 1, 0, len(dx))
+		raceRead(x, 1, 0, len(x))
+		raceRead(dy, 1, 0, len(dy))
+		raceRead(w, 1, 0, len(w))
+	}
+	normBwdAVX512Asm(unsafe.SliceData(dx), unsafe.SliceData(x), unsafe.SliceData(dy), unsafe.SliceData(w), a, b, n)
+}
+
+//go:noescape
+func normBwdAVX512Asm(dx *float32, x *float32, dy *float32, w *float32, a float32, b float32, n int)
+
+// mulAxpyAVX512 works like mulAxpyGo.
+func mulAxpyAVX512(y []float32, x []float32, z []float32, a float32) {
+	n := len(y)
+	x = x[:n]
+	z = z[:n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+		raceRead(z, 1, 0, len(z))
+	}
+	mulAxpyAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(z), a, n)
+}
+
+//go:noescape
+func mulAxpyAVX512Asm(y *float32, x *float32, z *float32, a float32, n int)
+
+// rotateAVX512 works like rotateGo.
+func rotateAVX512(ya []float32, yb []float32, a []float32, b []float32, cos []float32, sin []float32) {
+	n := len(ya)
+	yb = yb[:n]
+	a = a[:n]
+	b = b[:n]
+	cos = cos[:n]
+	sin = sin[:n]
+	if raceEnabled {
+		raceWrite(ya, 1, 0, len(ya))
+		raceWrite(yb, 1, 0, len(yb))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(cos, 1, 0, len(cos))
+		raceRead(sin, 1, 0, len(sin))
+	}
+	rotateAVX512Asm(unsafe.SliceData(ya), unsafe.SliceData(yb), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(cos), unsafe.SliceData(sin), n)
+}
+
+//go:noescape
+func rotateAVX512Asm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
+
+// adamWAVX512 works like adamWGo.
+func adamWAVX512(w []float32, m []float32, v []float32, grad []float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32) {
+	n := len(w)
+	m = m[:n]
+	v = v[:n]
+	grad = grad[:n]
+	if raceEnabled {
+		raceRead(w, 1, 0, len(w))
+		raceWrite(w, 1, 0, len(w))
+		raceRead(m, 1, 0, len(m))
+		raceWrite(m, 1, 0, len(m))
+		raceRead(v, 1, 0, len(v))
+		raceWrite(v, 1, 0, len(v))
+		raceRead(grad, 1, 0, len(grad))
+	}
+	adamWAVX512Asm(unsafe.SliceData(w), unsafe.SliceData(m), unsafe.SliceData(v), unsafe.SliceData(grad), clip, b1, c1, b2, c2, keep, rate, root, eps, n)
+}
+
+//go:noescape
+func adamWAVX512Asm(w *float32, m *float32, v *float32, grad *float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32, n int)
+
 // tierAVX2 is the tier avx2.
 var tierAVX2 = Tier{
 	Name:          "avx2",
@@ -345,6 +891,39 @@ var tierAVX2 = Tier{
 	TileDotsBF16:  tileDotsBF16AVX2,
 	Axpys:         axpysAVX2,
 	AxpysBF16:     axpysBF16AVX2,
+	Sum:           sumAVX2,
+	SumSq:         sumSqAVX2,
+	MaxOf:         maxOfAVX2,
+	Add:           addAVX2,
+	Sub:           subAVX2,
+	Mul:           mulAVX2,
+	Div:           divAVX2,
+	Max:           maxAVX2,
+	Equal:         equalAVX2,
+	Affine:        affineAVX2,
+	ReLU:          reLUAVX2,
+	Step:          stepAVX2,
+	Sqrt:          sqrtAVX2,
+	Recip:         recipAVX2,
+	Exp:           expAVX2,
+	Log:           logAVX2,
+	Tanh:          tanhAVX2,
+	Sigmoid:       sigmoidAVX2,
+	Scores:        scoresAVX2,
+	CapScores:     capScoresAVX2,
+	CapSlope:      capSlopeAVX2,
+	ExpSum:        expSumAVX2,
+	SoftmaxGrad:   softmaxGradAVX2,
+	SiLU:          siLUAVX2,
+	GELU:          gELUAVX2,
+	SiLUBwd:       siLUBwdAVX2,
+	GELUBwd:       gELUBwdAVX2,
+	NormRow:       normRowAVX2,
+	Dot3:          dot3AVX2,
+	NormBwd:       normBwdAVX2,
+	MulAxpy:       mulAxpyAVX2,
+	Rotate:        rotateAVX2,
+	AdamW:         adamWAVX2,
 }
 
 // gemmAVX2 works like gemmGo.
@@ -633,3 +1212,516 @@ func axpysBF16AVX2(y []float32, a []float32, w []uint16, ld int) {
 
 //go:noescape
 func axpysBF16AVX2Asm(y *float32, a *float32, w *uint16, ld int, n int)
+
+// sumAVX2 works like sumGo.
+func sumAVX2(x []float32) (sum float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return sumAVX2Asm(unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sumAVX2Asm(x *float32, n int) (sum float32)
+
+// sumSqAVX2 works like sumSqGo.
+func sumSqAVX2(x []float32) (sum float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return sumSqAVX2Asm(unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sumSqAVX2Asm(x *float32, n int) (sum float32)
+
+// maxOfAVX2 works like maxOfGo.
+func maxOfAVX2(x []float32) (most float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return maxOfAVX2Asm(unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func maxOfAVX2Asm(x *float32, n int) (most float32)
+
+// addAVX2 works like addGo.
+func addAVX2(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	addAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func addAVX2Asm(y *float32, a *float32, b *float32, n int)
+
+// subAVX2 works like subGo.
+func subAVX2(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	subAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func subAVX2Asm(y *float32, a *float32, b *float32, n int)
+
+// mulAVX2 works like mulGo.
+func mulAVX2(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	mulAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func mulAVX2Asm(y *float32, a *float32, b *float32, n int)
+
+// divAVX2 works like divGo.
+func divAVX2(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	divAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func divAVX2Asm(y *float32, a *float32, b *float32, n int)
+
+// maxAVX2 works like maxGo.
+func maxAVX2(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	maxAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func maxAVX2Asm(y *float32, a *float32, b *float32, n int)
+
+// equalAVX2 works like equalGo.
+func equalAVX2(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	equalAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func equalAVX2Asm(y *float32, a *float32, b *float32, n int)
+
+// affineAVX2 works like affineGo.
+func affineAVX2(y []float32, x []float32, a float32, b float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	affineAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), a, b, n)
+}
+
+//go:noescape
+func affineAVX2Asm(y *float32, x *float32, a float32, b float32, n int)
+
+// reLUAVX2 works like reLUGo.
+func reLUAVX2(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	reLUAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func reLUAVX2Asm(y *float32, x *float32, n int)
+
+// stepAVX2 works like stepGo.
+func stepAVX2(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	stepAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func stepAVX2Asm(y *float32, x *float32, n int)
+
+// sqrtAVX2 works like sqrtGo.
+func sqrtAVX2(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	sqrtAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sqrtAVX2Asm(y *float32, x *float32, n int)
+
+// recipAVX2 works like recipGo.
+func recipAVX2(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	recipAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func recipAVX2Asm(y *float32, x *float32, n int)
+
+// expAVX2 works like expGo.
+func expAVX2(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	expAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func expAVX2Asm(y *float32, x *float32, n int)
+
+// logAVX2 works like logGo.
+func logAVX2(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	logAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func logAVX2Asm(y *float32, x *float32, n int)
+
+// tanhAVX2 works like tanhGo.
+func tanhAVX2(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	tanhAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func tanhAVX2Asm(y *float32, x *float32, n int)
+
+// sigmoidAVX2 works like sigmoidGo.
+func sigmoidAVX2(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	sigmoidAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sigmoidAVX2Asm(y *float32, x *float32, n int)
+
+// scoresAVX2 works like scoresGo.
+func scoresAVX2(z []float32, x []float32, a float32) (most float32) {
+	n := len(z)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(z, 1, 0, len(z))
+		raceRead(x, 1, 0, len(x))
+	}
+	return scoresAVX2Asm(unsafe.SliceData(z), unsafe.SliceData(x), a, n)
+}
+
+//go:noescape
+func scoresAVX2Asm(z *float32, x *float32, a float32, n int) (most float32)
+
+// capScoresAVX2 works like capScoresGo.
+func capScoresAVX2(z []float32, x []float32, a float32, c float32) (most float32) {
+	n := len(z)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(z, 1, 0, len(z))
+		raceRead(x, 1, 0, len(x))
+	}
+	return capScoresAVX2Asm(unsafe.SliceData(z), unsafe.SliceData(x), a, c, n)
+}
+
+//go:noescape
+func capScoresAVX2Asm(z *float32, x *float32, a float32, c float32, n int) (most float32)
+
+// capSlopeAVX2 works like capSlopeGo.
+func capSlopeAVX2(y []float32, x []float32, a float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	capSlopeAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), a, n)
+}
+
+//go:noescape
+func capSlopeAVX2Asm(y *float32, x *float32, a float32, n int)
+
+// expSumAVX2 works like expSumGo.
+func expSumAVX2(y []float32, x []float32, m float32) (sum float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	return expSumAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), m, n)
+}
+
+//go:noescape
+func expSumAVX2Asm(y *float32, x *float32, m float32, n int) (sum float32)
+
+// softmaxGradAVX2 works like softmaxGradGo.
+func softmaxGradAVX2(dx []float32, p []float32, dp []float32, a float32, delta float32) {
+	n := len(dx)
+	p = p[:n]
+	dp = dp[:n]
+	if raceEnabled {
+		raceWrite(dx, 1, 0, len(dx))
+		raceRead(p, 1, 0, len(p))
+		raceRead(dp, 1, 0, len(dp))
+	}
+	softmaxGradAVX2Asm(unsafe.SliceData(dx), unsafe.SliceData(p), unsafe.SliceData(dp), a, delta, n)
+}
+
+//go:noescape
+func softmaxGradAVX2Asm(dx *float32, p *float32, dp *float32, a float32, delta float32, n int)
+
+// siLUAVX2 works like siLUGo.
+func siLUAVX2(y []float32, gate []float32, up []float32) {
+	n := len(y)
+	gate = gate[:n]
+	up = up[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+	}
+	siLUAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), n)
+}
+
+//go:noescape
+func siLUAVX2Asm(y *float32, gate *float32, up *float32, n int)
+
+// gELUAVX2 works like gELUGo.
+func gELUAVX2(y []float32, gate []float32, up []float32) {
+	n := len(y)
+	gate = gate[:n]
+	up = up[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+	}
+	gELUAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), n)
+}
+
+//go:noescape
+func gELUAVX2Asm(y *float32, gate *float32, up *float32, n int)
+
+// siLUBwdAVX2 works like siLUBwdGo.
+func siLUBwdAVX2(dgate []float32, dup []float32, gate []float32, up []float32, dy []float32) {
+	n := len(dgate)
+	dup = dup[:n]
+	gate = gate[:n]
+	up = up[:n]
+	dy = dy[:n]
+	if raceEnabled {
+		raceWrite(dgate, 1, 0, len(dgate))
+		raceWrite(dup, 1, 0, len(dup))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+		raceRead(dy, 1, 0, len(dy))
+	}
+	siLUBwdAVX2Asm(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(gate), unsafe.SliceData(up), unsafe.SliceData(dy), n)
+}
+
+//go:noescape
+func siLUBwdAVX2Asm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+
+// gELUBwdAVX2 works like gELUBwdGo.
+func gELUBwdAVX2(dgate []float32, dup []float32, gate []float32, up []float32, dy []float32) {
+	n := len(dgate)
+	dup = dup[:n]
+	gate = gate[:n]
+	up = up[:n]
+	dy = dy[:n]
+	if raceEnabled {
+		raceWrite(dgate, 1, 0, len(dgate))
+		raceWrite(dup, 1, 0, len(dup))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+		raceRead(dy, 1, 0, len(dy))
+	}
+	gELUBwdAVX2Asm(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(gate), unsafe.SliceData(up), unsafe.SliceData(dy), n)
+}
+
+//go:noescape
+func gELUBwdAVX2Asm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+
+// normRowAVX2 works like normRowGo.
+func normRowAVX2(y []float32, x []float32, w []float32, a float32) {
+	n := len(y)
+	x = x[:n]
+	w = w[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+		raceRead(w, 1, 0, len(w))
+	}
+	normRowAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(w), a, n)
+}
+
+//go:noescape
+func normRowAVX2Asm(y *float32, x *float32, w *float32, a float32, n int)
+
+// dot3AVX2 works like dot3Go.
+func dot3AVX2(x []float32, y []float32, z []float32) (sum float32) {
+	n := len(x)
+	y = y[:n]
+	z = z[:n]
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+		raceRead(y, 1, 0, len(y))
+		raceRead(z, 1, 0, len(z))
+	}
+	return dot3AVX2Asm(unsafe.SliceData(x), unsafe.SliceData(y), unsafe.SliceData(z), n)
+}
+
+//go:noescape
+func dot3AVX2Asm(x *float32, y *float32, z *float32, n int) (sum float32)
+
+// normBwdAVX2 works like normBwdGo.
+func normBwdAVX2(dx []float32, x []float32, dy []float32, w []float32, a float32, b float32) {
+	n := len(dx)
+	x = x[:n]
+	dy = dy[:n]
+	w = w[:n]
+	if raceEnabled {
+		raceWrite(dx, 1, 0, len(dx))
+		raceRead(x, 1, 0, len(x))
+		raceRead(dy, 1, 0, len(dy))
+		raceRead(w, 1, 0, len(w))
+	}
+	normBwdAVX2Asm(unsafe.SliceData(dx), unsafe.SliceData(x), unsafe.SliceData(dy), unsafe.SliceData(w), a, b, n)
+}
+
+//go:noescape
+func normBwdAVX2Asm(dx *float32, x *float32, dy *float32, w *float32, a float32, b float32, n int)
+
+// mulAxpyAVX2 works like mulAxpyGo.
+func mulAxpyAVX2(y []float32, x []float32, z []float32, a float32) {
+	n := len(y)
+	x = x[:n]
+	z = z[:n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+		raceRead(z, 1, 0, len(z))
+	}
+	mulAxpyAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(z), a, n)
+}
+
+//go:noescape
+func mulAxpyAVX2Asm(y *float32, x *float32, z *float32, a float32, n int)
+
+// rotateAVX2 works like rotateGo.
+func rotateAVX2(ya []float32, yb []float32, a []float32, b []float32, cos []float32, sin []float32) {
+	n := len(ya)
+	yb = yb[:n]
+	a = a[:n]
+	b = b[:n]
+	cos = cos[:n]
+	sin = sin[:n]
+	if raceEnabled {
+		raceWrite(ya, 1, 0, len(ya))
+		raceWrite(yb, 1, 0, len(yb))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(cos, 1, 0, len(cos))
+		raceRead(sin, 1, 0, len(sin))
+	}
+	rotateAVX2Asm(unsafe.SliceData(ya), unsafe.SliceData(yb), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(cos), unsafe.SliceData(sin), n)
+}
+
+//go:noescape
+func rotateAVX2Asm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
+
+// adamWAVX2 works like adamWGo.
+func adamWAVX2(w []float32, m []float32, v []float32, grad []float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32) {
+	n := len(w)
+	m = m[:n]
+	v = v[:n]
+	grad = grad[:n]
+	if raceEnabled {
+		raceRead(w, 1, 0, len(w))
+		raceWrite(w, 1, 0, len(w))
+		raceRead(m, 1, 0, len(m))
+		raceWrite(m, 1, 0, len(m))
+		raceRead(v, 1, 0, len(v))
+		raceWrite(v, 1, 0, len(v))
+		raceRead(grad, 1, 0, len(grad))
+	}
+	adamWAVX2Asm(unsafe.SliceData(w), unsafe.SliceData(m), unsafe.SliceData(v), unsafe.SliceData(grad), clip, b1, c1, b2, c2, keep, rate, root, eps, n)
+}
+
+//go:noescape
+func adamWAVX2Asm(w *float32, m *float32, v *float32, grad *float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32, n int)

@@ -30,6 +30,39 @@ var tierNEON = Tier{
 	TileDotsBF16:  tileDotsBF16NEON,
 	Axpys:         axpysNEON,
 	AxpysBF16:     axpysBF16NEON,
+	Sum:           sumNEON,
+	SumSq:         sumSqNEON,
+	MaxOf:         maxOfNEON,
+	Add:           addNEON,
+	Sub:           subNEON,
+	Mul:           mulNEON,
+	Div:           divNEON,
+	Max:           maxNEON,
+	Equal:         equalNEON,
+	Affine:        affineNEON,
+	ReLU:          reLUNEON,
+	Step:          stepNEON,
+	Sqrt:          sqrtNEON,
+	Recip:         recipNEON,
+	Exp:           expNEON,
+	Log:           logNEON,
+	Tanh:          tanhNEON,
+	Sigmoid:       sigmoidNEON,
+	Scores:        scoresNEON,
+	CapScores:     capScoresNEON,
+	CapSlope:      capSlopeNEON,
+	ExpSum:        expSumNEON,
+	SoftmaxGrad:   softmaxGradNEON,
+	SiLU:          siLUNEON,
+	GELU:          gELUNEON,
+	SiLUBwd:       siLUBwdNEON,
+	GELUBwd:       gELUBwdNEON,
+	NormRow:       normRowNEON,
+	Dot3:          dot3NEON,
+	NormBwd:       normBwdNEON,
+	MulAxpy:       mulAxpyNEON,
+	Rotate:        rotateNEON,
+	AdamW:         adamWNEON,
 }
 
 // gemmNEON works like gemmGo.
@@ -318,3 +351,516 @@ func axpysBF16NEON(y []float32, a []float32, w []uint16, ld int) {
 
 //go:noescape
 func axpysBF16NEONAsm(y *float32, a *float32, w *uint16, ld int, n int)
+
+// sumNEON works like sumGo.
+func sumNEON(x []float32) (sum float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return sumNEONAsm(unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sumNEONAsm(x *float32, n int) (sum float32)
+
+// sumSqNEON works like sumSqGo.
+func sumSqNEON(x []float32) (sum float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return sumSqNEONAsm(unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sumSqNEONAsm(x *float32, n int) (sum float32)
+
+// maxOfNEON works like maxOfGo.
+func maxOfNEON(x []float32) (most float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return maxOfNEONAsm(unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func maxOfNEONAsm(x *float32, n int) (most float32)
+
+// addNEON works like addGo.
+func addNEON(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	addNEONAsm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func addNEONAsm(y *float32, a *float32, b *float32, n int)
+
+// subNEON works like subGo.
+func subNEON(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	subNEONAsm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func subNEONAsm(y *float32, a *float32, b *float32, n int)
+
+// mulNEON works like mulGo.
+func mulNEON(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	mulNEONAsm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func mulNEONAsm(y *float32, a *float32, b *float32, n int)
+
+// divNEON works like divGo.
+func divNEON(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	divNEONAsm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func divNEONAsm(y *float32, a *float32, b *float32, n int)
+
+// maxNEON works like maxGo.
+func maxNEON(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	maxNEONAsm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func maxNEONAsm(y *float32, a *float32, b *float32, n int)
+
+// equalNEON works like equalGo.
+func equalNEON(y []float32, a []float32, b []float32) {
+	n := len(y)
+	a = a[:n]
+	b = b[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+	}
+	equalNEONAsm(unsafe.SliceData(y), unsafe.SliceData(a), unsafe.SliceData(b), n)
+}
+
+//go:noescape
+func equalNEONAsm(y *float32, a *float32, b *float32, n int)
+
+// affineNEON works like affineGo.
+func affineNEON(y []float32, x []float32, a float32, b float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	affineNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), a, b, n)
+}
+
+//go:noescape
+func affineNEONAsm(y *float32, x *float32, a float32, b float32, n int)
+
+// reLUNEON works like reLUGo.
+func reLUNEON(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	reLUNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func reLUNEONAsm(y *float32, x *float32, n int)
+
+// stepNEON works like stepGo.
+func stepNEON(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	stepNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func stepNEONAsm(y *float32, x *float32, n int)
+
+// sqrtNEON works like sqrtGo.
+func sqrtNEON(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	sqrtNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sqrtNEONAsm(y *float32, x *float32, n int)
+
+// recipNEON works like recipGo.
+func recipNEON(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	recipNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func recipNEONAsm(y *float32, x *float32, n int)
+
+// expNEON works like expGo.
+func expNEON(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	expNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func expNEONAsm(y *float32, x *float32, n int)
+
+// logNEON works like logGo.
+func logNEON(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	logNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func logNEONAsm(y *float32, x *float32, n int)
+
+// tanhNEON works like tanhGo.
+func tanhNEON(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	tanhNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func tanhNEONAsm(y *float32, x *float32, n int)
+
+// sigmoidNEON works like sigmoidGo.
+func sigmoidNEON(y []float32, x []float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	sigmoidNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), n)
+}
+
+//go:noescape
+func sigmoidNEONAsm(y *float32, x *float32, n int)
+
+// scoresNEON works like scoresGo.
+func scoresNEON(z []float32, x []float32, a float32) (most float32) {
+	n := len(z)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(z, 1, 0, len(z))
+		raceRead(x, 1, 0, len(x))
+	}
+	return scoresNEONAsm(unsafe.SliceData(z), unsafe.SliceData(x), a, n)
+}
+
+//go:noescape
+func scoresNEONAsm(z *float32, x *float32, a float32, n int) (most float32)
+
+// capScoresNEON works like capScoresGo.
+func capScoresNEON(z []float32, x []float32, a float32, c float32) (most float32) {
+	n := len(z)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(z, 1, 0, len(z))
+		raceRead(x, 1, 0, len(x))
+	}
+	return capScoresNEONAsm(unsafe.SliceData(z), unsafe.SliceData(x), a, c, n)
+}
+
+//go:noescape
+func capScoresNEONAsm(z *float32, x *float32, a float32, c float32, n int) (most float32)
+
+// capSlopeNEON works like capSlopeGo.
+func capSlopeNEON(y []float32, x []float32, a float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	capSlopeNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), a, n)
+}
+
+//go:noescape
+func capSlopeNEONAsm(y *float32, x *float32, a float32, n int)
+
+// expSumNEON works like expSumGo.
+func expSumNEON(y []float32, x []float32, m float32) (sum float32) {
+	n := len(y)
+	x = x[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+	}
+	return expSumNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), m, n)
+}
+
+//go:noescape
+func expSumNEONAsm(y *float32, x *float32, m float32, n int) (sum float32)
+
+// softmaxGradNEON works like softmaxGradGo.
+func softmaxGradNEON(dx []float32, p []float32, dp []float32, a float32, delta float32) {
+	n := len(dx)
+	p = p[:n]
+	dp = dp[:n]
+	if raceEnabled {
+		raceWrite(dx, 1, 0, len(dx))
+		raceRead(p, 1, 0, len(p))
+		raceRead(dp, 1, 0, len(dp))
+	}
+	softmaxGradNEONAsm(unsafe.SliceData(dx), unsafe.SliceData(p), unsafe.SliceData(dp), a, delta, n)
+}
+
+//go:noescape
+func softmaxGradNEONAsm(dx *float32, p *float32, dp *float32, a float32, delta float32, n int)
+
+// siLUNEON works like siLUGo.
+func siLUNEON(y []float32, gate []float32, up []float32) {
+	n := len(y)
+	gate = gate[:n]
+	up = up[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+	}
+	siLUNEONAsm(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), n)
+}
+
+//go:noescape
+func siLUNEONAsm(y *float32, gate *float32, up *float32, n int)
+
+// gELUNEON works like gELUGo.
+func gELUNEON(y []float32, gate []float32, up []float32) {
+	n := len(y)
+	gate = gate[:n]
+	up = up[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+	}
+	gELUNEONAsm(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), n)
+}
+
+//go:noescape
+func gELUNEONAsm(y *float32, gate *float32, up *float32, n int)
+
+// siLUBwdNEON works like siLUBwdGo.
+func siLUBwdNEON(dgate []float32, dup []float32, gate []float32, up []float32, dy []float32) {
+	n := len(dgate)
+	dup = dup[:n]
+	gate = gate[:n]
+	up = up[:n]
+	dy = dy[:n]
+	if raceEnabled {
+		raceWrite(dgate, 1, 0, len(dgate))
+		raceWrite(dup, 1, 0, len(dup))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+		raceRead(dy, 1, 0, len(dy))
+	}
+	siLUBwdNEONAsm(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(gate), unsafe.SliceData(up), unsafe.SliceData(dy), n)
+}
+
+//go:noescape
+func siLUBwdNEONAsm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+
+// gELUBwdNEON works like gELUBwdGo.
+func gELUBwdNEON(dgate []float32, dup []float32, gate []float32, up []float32, dy []float32) {
+	n := len(dgate)
+	dup = dup[:n]
+	gate = gate[:n]
+	up = up[:n]
+	dy = dy[:n]
+	if raceEnabled {
+		raceWrite(dgate, 1, 0, len(dgate))
+		raceWrite(dup, 1, 0, len(dup))
+		raceRead(gate, 1, 0, len(gate))
+		raceRead(up, 1, 0, len(up))
+		raceRead(dy, 1, 0, len(dy))
+	}
+	gELUBwdNEONAsm(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(gate), unsafe.SliceData(up), unsafe.SliceData(dy), n)
+}
+
+//go:noescape
+func gELUBwdNEONAsm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+
+// normRowNEON works like normRowGo.
+func normRowNEON(y []float32, x []float32, w []float32, a float32) {
+	n := len(y)
+	x = x[:n]
+	w = w[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+		raceRead(w, 1, 0, len(w))
+	}
+	normRowNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(w), a, n)
+}
+
+//go:noescape
+func normRowNEONAsm(y *float32, x *float32, w *float32, a float32, n int)
+
+// dot3NEON works like dot3Go.
+func dot3NEON(x []float32, y []float32, z []float32) (sum float32) {
+	n := len(x)
+	y = y[:n]
+	z = z[:n]
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+		raceRead(y, 1, 0, len(y))
+		raceRead(z, 1, 0, len(z))
+	}
+	return dot3NEONAsm(unsafe.SliceData(x), unsafe.SliceData(y), unsafe.SliceData(z), n)
+}
+
+//go:noescape
+func dot3NEONAsm(x *float32, y *float32, z *float32, n int) (sum float32)
+
+// normBwdNEON works like normBwdGo.
+func normBwdNEON(dx []float32, x []float32, dy []float32, w []float32, a float32, b float32) {
+	n := len(dx)
+	x = x[:n]
+	dy = dy[:n]
+	w = w[:n]
+	if raceEnabled {
+		raceWrite(dx, 1, 0, len(dx))
+		raceRead(x, 1, 0, len(x))
+		raceRead(dy, 1, 0, len(dy))
+		raceRead(w, 1, 0, len(w))
+	}
+	normBwdNEONAsm(unsafe.SliceData(dx), unsafe.SliceData(x), unsafe.SliceData(dy), unsafe.SliceData(w), a, b, n)
+}
+
+//go:noescape
+func normBwdNEONAsm(dx *float32, x *float32, dy *float32, w *float32, a float32, b float32, n int)
+
+// mulAxpyNEON works like mulAxpyGo.
+func mulAxpyNEON(y []float32, x []float32, z []float32, a float32) {
+	n := len(y)
+	x = x[:n]
+	z = z[:n]
+	if raceEnabled {
+		raceRead(y, 1, 0, len(y))
+		raceWrite(y, 1, 0, len(y))
+		raceRead(x, 1, 0, len(x))
+		raceRead(z, 1, 0, len(z))
+	}
+	mulAxpyNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(z), a, n)
+}
+
+//go:noescape
+func mulAxpyNEONAsm(y *float32, x *float32, z *float32, a float32, n int)
+
+// rotateNEON works like rotateGo.
+func rotateNEON(ya []float32, yb []float32, a []float32, b []float32, cos []float32, sin []float32) {
+	n := len(ya)
+	yb = yb[:n]
+	a = a[:n]
+	b = b[:n]
+	cos = cos[:n]
+	sin = sin[:n]
+	if raceEnabled {
+		raceWrite(ya, 1, 0, len(ya))
+		raceWrite(yb, 1, 0, len(yb))
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(cos, 1, 0, len(cos))
+		raceRead(sin, 1, 0, len(sin))
+	}
+	rotateNEONAsm(unsafe.SliceData(ya), unsafe.SliceData(yb), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(cos), unsafe.SliceData(sin), n)
+}
+
+//go:noescape
+func rotateNEONAsm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
+
+// adamWNEON works like adamWGo.
+func adamWNEON(w []float32, m []float32, v []float32, grad []float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32) {
+	n := len(w)
+	m = m[:n]
+	v = v[:n]
+	grad = grad[:n]
+	if raceEnabled {
+		raceRead(w, 1, 0, len(w))
+		raceWrite(w, 1, 0, len(w))
+		raceRead(m, 1, 0, len(m))
+		raceWrite(m, 1, 0, len(m))
+		raceRead(v, 1, 0, len(v))
+		raceWrite(v, 1, 0, len(v))
+		raceRead(grad, 1, 0, len(grad))
+	}
+	adamWNEONAsm(unsafe.SliceData(w), unsafe.SliceData(m), unsafe.SliceData(v), unsafe.SliceData(grad), clip, b1, c1, b2, c2, keep, rate, root, eps, n)
+}
+
+//go:noescape
+func adamWNEONAsm(w *float32, m *float32, v *float32, grad *float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32, n int)

@@ -5,6 +5,25 @@ import (
 	"slices"
 )
 
+// prune turns operations without effect, whose result nobody reads, into labels
+// that nobody jumps to.
+func (k *Kernel) prune() {
+	for again := true; again; {
+		again = false
+		read := make([]bool, k.vregs+1)
+		for i := range k.code {
+			for _, v := range k.code[i].reads() {
+				read[v] = true
+			}
+		}
+		for i := range k.code {
+			if in := &k.code[i]; in.d > 0 && !read[in.d] {
+				*in, again = ins{op: opLabel}, true
+			}
+		}
+	}
+}
+
 // interval is the part of the code in which a vector register holds a value.
 type interval struct {
 	v        V

@@ -129,12 +129,16 @@ const frame = 64
 func (k *Kernel) text(p *pool) string {
 	args, results := k.layout()
 	var b strings.Builder
+	k.prune()
 	regs, consts := k.allocate()
 	w := &writer{k: k, out: &b, regs: regs, consts: consts, pool: p, results: results}
 	fmt.Fprintf(&b, "// %s\nTEXT ·%s(SB), NOSPLIT, $%d-%d\n", k.goDecl(), k.asmName(), frame, args)
 	k.enter(w)
 	for i := range k.code {
 		in := &k.code[i]
+		if in.op == opLabel && in.label == 0 {
+			continue
+		}
 		if in.op == opLabel {
 			fmt.Fprintf(&b, "l%d:\n", in.label)
 			continue

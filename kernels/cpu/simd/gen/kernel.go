@@ -83,6 +83,7 @@ const (
 	opFMA  // d = s0 s1 + s2
 	opFNMA // d = s2 - s0 s1
 	opSqrt
+	opFloat // of 32-bit integers
 	opAnd
 	opOr
 	opXor
@@ -260,6 +261,9 @@ func (k *Kernel) AddInto(d, a V) { k.emit(ins{op: opAdd, d: d, s: [4]V{d, a}}) }
 
 // Sqrt is the square root.
 func (k *Kernel) Sqrt(a V) V { return k.emit(ins{op: opSqrt, d: k.newV(), s: [4]V{a}}) }
+
+// Float makes F32 of 32-bit integers.
+func (k *Kernel) Float(a V) V { return k.emit(ins{op: opFloat, d: k.newV(), s: [4]V{a}}) }
 
 // And and the following work on bits.
 func (k *Kernel) And(a, b V) V { return k.binary(opAnd, a, b) }

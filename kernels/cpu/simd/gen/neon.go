@@ -130,6 +130,8 @@ func (n neon) write(w *writer, in *ins) {
 		n.three(w, in.op, d, a, b)
 	case opSqrt:
 		n.word(w, 0x6ea1f800|n.reg(w, in, 0)<<5|d, "FSQRT V%d.4S", d)
+	case opFloat:
+		n.word(w, 0x4e21d800|n.reg(w, in, 0)<<5|d, "SCVTF V%d.4S", d)
 	case opShl:
 		n.word(w, 0x4f005400|uint32(32+in.imm)<<16|n.reg(w, in, 0)<<5|d, "SHL V%d.4S, #%d", d, in.imm)
 	case opShr:

@@ -147,6 +147,8 @@ func (x x86) write(w *writer, in *ins) {
 		x.fma(w, in, d)
 	case opSqrt:
 		w.line("VSQRTPS %s, %s", x.operand(w, in.s[0]), d)
+	case opFloat:
+		w.line("VCVTDQ2PS %s, %s", x.operand(w, in.s[0]), d)
 	case opShl, opShr, opSar:
 		w.line("%s $%d, %s, %s", map[op]string{opShl: "VPSLLD", opShr: "VPSRLD", opSar: "VPSRAD"}[in.op], in.imm, x.register(w, in.s[0]), d)
 	case opSelect:

@@ -1,9 +1,9 @@
-package cpu
+package simd
 
 import "math"
 
-// Scalar functions compute in float64, which costs a scalar unit no more than
-// float32 and leaves one rounding, the last.
+// The scalar functions that the twins in Go use compute in float64, which costs
+// a scalar unit no more than float32 and leaves one rounding, the last.
 
 // expTable[i] is the bits of 2^(i/32).
 var expTable = [32]uint64{
@@ -48,9 +48,9 @@ const (
 	roundMagic = 0x1.8p52
 )
 
-// exp is e^x, to 1e-9, for x in [-708, 708]. Outside it is 0 or +Inf; NaN
+// Exp is e^x, to 1e-9, for x in [-708, 708]. Outside it is 0 or +Inf; NaN
 // gives NaN.
-func exp(x float64) float64 {
+func Exp(x float64) float64 {
 	if !(x > -708) {
 		if x != x {
 			return x
@@ -63,7 +63,7 @@ func exp(x float64) float64 {
 	return expCore(x)
 }
 
-// expCore is exp inside its range: 2^(n/32) from a table times a polynomial of
+// expCore is Exp inside its range: 2^(n/32) from a table times a polynomial of
 // degree 3 in what is left, at most ln 2 / 64. It is small enough to be
 // inlined into loops.
 func expCore(x float64) float64 {
@@ -72,10 +72,6 @@ func expCore(x float64) float64 {
 	r := x - (n-roundMagic)*expStep
 	return math.Float64frombits(expTable[i&31]+uint64(int64(i)>>5)<<52) * (1 + r*(1+r*(0.5+r*(1.0/6))))
 }
-
-// expf is exp for float32, right up to the last rounding, subnormal results
-// included.
-func expf(x float32) float32 { return float32(exp(float64(x))) }
 
 // tanh goes through exp; near 0 the difference would cancel, so that the
 // series takes over.
@@ -88,19 +84,19 @@ func tanh(x float64) float64 {
 	if a > 20 {
 		return math.Copysign(1, x)
 	}
-	e := exp(2 * x)
+	e := Exp(2 * x)
 	return (e - 1) / (e + 1)
 }
 
-func sigmoid(x float64) float64 { return 1 / (1 + exp(-x)) }
+func sigmoid(x float64) float64 { return 1 / (1 + Exp(-x)) }
 
 const (
 	pio2Hi = 0x1.921fb544p+0 // the first 33 bits of pi/2
 	pio2Lo = 0x1.0b4611a626331p-34
 )
 
-// sincos is accurate to 1e-10 for |x| up to 2^20; beyond it asks math.
-func sincos(x float64) (sin, cos float64) {
+// Sincos is accurate to 1e-10 for |x| up to 2^20; beyond it asks math.
+func Sincos(x float64) (sin, cos float64) {
 	if !(math.Abs(x) < 1<<20) {
 		return math.Sincos(x)
 	}
@@ -121,8 +117,8 @@ func sincos(x float64) (sin, cos float64) {
 	return sin, cos
 }
 
-// capped is c tanh(x / c), and its derivative; c = 0 is no cap.
-func capped(x, c float32) (y, dy float32) {
+// Capped is c tanh(x / c), and its derivative; c = 0 is no cap.
+func Capped(x, c float32) (y, dy float32) {
 	if c == 0 {
 		return x, 1
 	}

@@ -1,0 +1,150 @@
+package main
+
+import "math"
+
+// sum is sum x.
+func sum(k *Kernel) {
+	x := k.In("x", F32)
+	acc := sums(k, 4)
+	k.Loop(4, func(u int) { k.AddInto(acc[u], k.Load(x)) })
+	k.ResultSum("sum", total(k, acc))
+}
+
+// sumSq is sum x^2.
+func sumSq(k *Kernel) {
+	x := k.In("x", F32)
+	acc := sums(k, 4)
+	k.Loop(4, func(u int) {
+		v := k.Load(x)
+		k.FMAInto(acc[u], v, v)
+	})
+	k.ResultSum("sum", total(k, acc))
+}
+
+// most keeps the largest of what it is given, NaN if there was one.
+type most struct {
+	k   *Kernel
+	acc []V
+}
+
+func newMost(k *Kernel, n int) most {
+	m := most{k: k}
+	for range n {
+		m.acc = append(m.acc, k.Copy(k.C(math.Inf(-1))))
+	}
+	return m
+}
+
+func (m most) add(u int, x V) {
+	x = m.k.Only(x, m.k.C(math.Inf(-1)))
+	m.k.Set(m.acc[u], maxNaN(m.k, m.acc[u], x))
+}
+
+func (m most) result() {
+	x := m.acc[0]
+	for _, y := range m.acc[1:] {
+		x = maxNaN(m.k, x, y)
+	}
+	m.k.ResultMax("most", x)
+}
+
+// maxOf is the largest of x.
+func maxOf(k *Kernel) {
+	x := k.In("x", F32)
+	m := newMost(k, 4)
+	k.Loop(4, func(u int) { m.add(u, k.Load(x)) })
+	m.result()
+}
+
+// scores is z = scale x, and the largest.
+func scores(k *Kernel) {
+	z, x := k.Out("z", F32), k.In("x", F32)
+	a := k.Scalar("a")
+	m := newMost(k, 4)
+	k.Loop(4, func(u int) {
+		v := k.Mul(a, k.Load(x))
+		k.Store(z, v)
+		m.add(u, v)
+	})
+	m.result()
+}
+
+// capScores is z = c tanh(a x), and the largest.
+func capScores(k *Kernel) {
+	z, x := k.Out("z", F32), k.In("x", F32)
+	a, c := k.Scalar("a"), k.Scalar("c")
+	m := newMost(k, 1)
+	k.Loop(1, func(u int) {
+		v := k.Mul(c, tanh(k, k.Mul(a, k.Load(x))))
+		k.Store(z, v)
+		m.add(u, v)
+	})
+	m.result()
+}
+
+// capSlope is y *= 1 - tanh(a x)^2, as 4 e / (1 + e)^2 with e = exp(-2 |a x|).
+func capSlope(k *Kernel) {
+	y, x := k.InOut("y", F32), k.In("x", F32)
+	a := k.Scalar("a")
+	k.Loop(1, func(int) {
+		v := k.Mul(a, k.Load(x))
+		e, q := decay(k, k.Add(v, v))
+		k.Store(y, k.Mul(k.Load(y), k.Mul(k.Mul(k.C(4), e), k.Mul(q, q))))
+	})
+}
+
+// expSum is y = exp(x - m), and the sum.
+func expSum(k *Kernel) {
+	y, x := k.Out("y", F32), k.In("x", F32)
+	m := k.Scalar("m")
+	acc := sums(k, 2)
+	k.Loop(2, func(u int) {
+		e := exp(k, k.Sub(k.Load(x), m))
+		k.Store(y, e)
+		k.AddInto(acc[u], k.Only(e, k.C(0)))
+	})
+	k.ResultSum("sum", total(k, acc))
+}
+
+// softmaxGrad is dx = a p (dp - delta).
+func softmaxGrad(k *Kernel) {
+	dx, p, dp := k.Out("dx", F32), k.In("p", F32), k.In("dp", F32)
+	a, delta := k.Scalar("a"), k.Scalar("delta")
+	k.Loop(2, func(int) { k.Store(dx, k.Mul(k.Mul(a, k.Load(p)), k.Sub(k.Load(dp), delta))) })
+}
+
+// normRow is y = a x w.
+func normRow(k *Kernel) {
+	y, x, w := k.Out("y", F32), k.In("x", F32), k.In("w", F32)
+	a := k.Scalar("a")
+	k.Loop(4, func(int) { k.Store(y, k.Mul(k.Mul(a, k.Load(x)), k.Load(w))) })
+}
+
+// dot3 is sum x y z.
+func dot3(k *Kernel) {
+	x, y, z := k.In("x", F32), k.In("y", F32), k.In("z", F32)
+	acc := sums(k, 4)
+	k.Loop(4, func(u int) { k.FMAInto(acc[u], k.Mul(k.Load(x), k.Load(y)), k.Load(z)) })
+	k.ResultSum("sum", total(k, acc))
+}
+
+// normBwd is dx = a dy w + b x.
+func normBwd(k *Kernel) {
+	dx, x, dy, w := k.Out("dx", F32), k.In("x", F32), k.In("dy", F32), k.In("w", F32)
+	a, b := k.Scalar("a"), k.Scalar("b")
+	k.Loop(2, func(int) {
+		g := k.Mul(k.Mul(a, k.Load(dy)), k.Load(w))
+		k.Store(dx, k.FMA(b, k.Load(x), g))
+	})
+}
+
+// rotate turns the pairs (a, b) by angles.
+func rotate(k *Kernel) {
+	ya, yb := k.Out("ya", F32), k.Out("yb", F32)
+	a, b, cos, sin := k.In("a", F32), k.In("b", F32), k.In("cos", F32), k.In("sin", F32)
+	k.Loop(1, func(int) {
+		p, q, c, s := k.Load(a), k.Load(b), k.Load(cos), k.Load(sin)
+		k.Store(ya, k.FNMA(q, s, k.Mul(p, c)))
+		k.Store(yb, k.FMA(p, s, k.Mul(q, c)))
+	})
+}
