@@ -73,20 +73,25 @@ func (p *Process) read(v any) error {
 
 // Turn asks and waits for the answer.
 func (p *Process) Turn(ctx context.Context, r Request) (a Answer, err error) {
-	if err := ctx.Err(); err != nil {
-		return a, err
-	}
-	line, err := json.Marshal(r)
-	if err != nil {
-		return a, err
-	}
-	if _, err = p.in.Write(append(line, '\n')); err != nil {
-		return a, err
-	}
-	if err = p.read(&a); err == nil && a.Error != "" {
+	if err = p.Ask(ctx, r, &a); err == nil && a.Error != "" {
 		err = errors.New(a.Error)
 	}
 	return a, err
+}
+
+// Ask sends any request and reads its answer, for processes that run no cases.
+func (p *Process) Ask(ctx context.Context, request, answer any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	line, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	if _, err = p.in.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	return p.read(answer)
 }
 
 // Close ends the process by ending its input.
