@@ -94,6 +94,10 @@ func finiteRows(x []float32) bool {
 // the sum of exponentials and the unnormalised output, and walks over the
 // visible keys tile by tile (Dao et al. 2022).
 func lowerAttention(b *builder, in kernels.Instr, d kernels.Dims) {
+	if d.Get('T') <= fewQueries {
+		lowerFewAttention(b, in, d)
+		return
+	}
 	q, k, v, o, lse := b.view(in.In[0]), b.view(in.In[1]), b.view(in.In[2]), b.view(in.Out[0]), b.view(in.Out[1])
 	reads, vis := b.visibility(in, d)
 	x := newHeads(in, d, b.tier)

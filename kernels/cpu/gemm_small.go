@@ -35,7 +35,7 @@ func (b *builder) smallProduct(s step, p product, g gemmShape) {
 	nt := blocks(g.n, width)
 	s.kernel += "_small"
 	s.tasks = nt * g.batch.count
-	s.local = g.m*g.k + g.m*width + max(4*g.k, width) + 4*b.tier.DotRows
+	s.local = g.m*g.k + 2*g.m*width + max(4*g.k, width) + 4*b.tier.DotRows
 	s.bind = func(m *memory) task {
 		x := &smallGemm{gemm: bindGemm(m, p, g, b.tier), width: width, nt: nt}
 		return x.task
@@ -56,13 +56,19 @@ func (x *smallGemm) task(t int, local []float32) {
 	n := min(x.width, x.n-j0)
 	w := carve(&local, x.m*x.width) // c, rows of x.width
 	a, lda := x.left(batch, carve(&local, x.m*x.k))
-	if !x.begin(w, x.width, batch, 0, j0, x.m, n, local) {
-		clear(w)
-	}
 	bo := x.batch.offset(1, batch)
 	if x.p.transB {
-		x.dots(w, a, lda, bo+j0*x.ldb, n, local)
+		sums := carve(&local, x.m*x.width)
+		x.b.products(sums, x.width, a, lda, x.m, bo+j0*x.ldb, x.ldb, n, x.k, local)
+		if x.begin(w, x.width, batch, 0, j0, x.m, n, local) {
+			addTo(w, sums)
+		} else {
+			w = sums
+		}
 	} else {
+		if !x.begin(w, x.width, batch, 0, j0, x.m, n, local) {
+			clear(w)
+		}
 		x.axpys(w, a, lda, bo+j0, n, local)
 	}
 	co := x.batch.offset(2, batch) + j0
@@ -91,71 +97,14 @@ func (x *smallGemm) left(batch int, buf []float32) (a []float32, lda int) {
 	return buf, x.k
 }
 
-// dots adds the products with n rows of b, from off on, to w. Four rows are
-// read at once, a quarter of n apart: the processor fetches four long streams
-// ahead, faster than it does one.
-func (x *smallGemm) dots(w, a []float32, lda, off, n int, local []float32) {
-	out := carve(&local, 4*x.mk.DotRows)
-	q := n / 4
-	for j := range q {
-		at, ld := off+j*x.ldb, q*x.ldb
-		wide := x.b.f
-		if x.b.dt == kernels.F16 {
-			wide = local
-			for r := range 4 {
-				x.b.load(at+r*ld, x.k, wide[r*x.k:])
-			}
-			at, ld = 0, x.k
-		}
-		for i := 0; i < x.m; {
-			rows := 1
-			if x.m-i >= x.mk.DotRows {
-				rows = x.mk.DotRows
-			}
-			ai := a[i*lda:]
-			switch {
-			case x.b.dt == kernels.BF16 && rows == 1:
-				x.mk.DotsBF16(out, ai, lda, x.b.h[at:], ld, x.k)
-			case x.b.dt == kernels.BF16:
-				x.mk.TileDotsBF16(out, ai, lda, x.b.h[at:], ld, x.k)
-			case rows == 1:
-				x.mk.Dots(out, ai, lda, wide[at:], ld, x.k)
-			default:
-				x.mk.TileDots(out, ai, lda, wide[at:], ld, x.k)
-			}
-			for r, sum := range out[:4*rows] {
-				w[(i+r/4)*x.width+j+r%4*q] += sum
-			}
-			i += rows
-		}
-	}
-	for j := 4 * q; j < n; j++ {
-		row := x.b.load(off+j*x.ldb, x.k, local)
-		for i := range x.m {
-			w[i*x.width+j] += x.mk.Dot(a[i*lda:i*lda+x.k], row)
-		}
-	}
-}
-
-// axpys adds the products with n columns of b, from off on, to w, eight rows
-// of b at once.
+// axpys adds the products with n columns of b, from off on, to w: some rows of
+// b for all rows of a, while they are in the first cache.
 func (x *smallGemm) axpys(w, a []float32, lda, off, n int, local []float32) {
-	k := 0
-	for ; k+8 <= x.k && x.b.dt != kernels.F16; k += 8 {
-		at := off + k*x.ldb
+	const rows = 16
+	for k := 0; k < x.k; k += rows {
 		for i := range x.m {
-			c, f := w[i*x.width:i*x.width+n], a[i*lda+k:i*lda+k+8]
-			if x.b.dt == kernels.BF16 {
-				x.mk.AxpysBF16(c, f, x.b.h[at:], x.ldb)
-			} else {
-				x.mk.Axpys(c, f, x.b.f[at:], x.ldb)
-			}
-		}
-	}
-	for ; k < x.k; k++ {
-		row := x.b.load(off+k*x.ldb, n, local)
-		for i := range x.m {
-			x.mk.Axpy(w[i*x.width:i*x.width+n], row, a[i*lda+k])
+			f := a[i*lda+k : i*lda+min(k+rows, x.k)]
+			x.b.axpys(w[i*x.width:i*x.width+n], f, off+k*x.ldb, x.ldb, local)
 		}
 	}
 }

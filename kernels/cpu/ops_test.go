@@ -231,10 +231,25 @@ func attentionTrials(dt kernels.DType) []*trial {
 				out(dt, 1, nt, 4, 8).out(dt, 1, nt, 2, 8).out(dt, 1, nt, 2, 8))
 		}
 	}
-	rows := func(r *rand.Rand, _ int) float64 { return float64(r.IntN(140) - 10) }
+	// A few queries over a cache of one part and of several, as in generation:
+	// some see nothing, some all, and infinities beyond what a query sees.
 	zero := func(*rand.Rand, int) float64 { return 0 }
-	return append(all, one("attention rows", kernels.Attention, kernels.Attr{Scale: 0.3, Opt: kernels.WithRows}).in(dt, nil, 3, 5, 4, 8).in(dt, nil, 3, 120, 2, 8).in(dt, nil, 3, 120, 2, 8).
-		in(i32, zero, 2, 3, 5).in(i32, rows, 3, 5).out(dt, 3, 5, 4, 8).out(f32, 3, 4, 5))
+	for _, c := range []struct{ t, s, h, k, d, window int }{{5, 120, 4, 2, 8, 0}, {1, 700, 6, 2, 17, 0}, {8, 513, 9, 3, 16, 200}, {9, 513, 9, 3, 16, 200}} {
+		rows := func(r *rand.Rand, _ int) float64 { return float64(r.IntN(c.s+20) - 10) }
+		wild := func(r *rand.Rand, i int) float64 {
+			if i%2999 == 1777 {
+				return math.Inf(1)
+			}
+			return r.NormFloat64()
+		}
+		for _, v := range []func(*rand.Rand, int) float64{nil, wild} {
+			a := kernels.Attr{Scale: 0.3, Window: c.window, SoftCap: float32(c.window) / 50, Opt: kernels.WithRows}
+			all = append(all, one(fmt.Sprint("attention rows ", c, v != nil), kernels.Attention, a).
+				in(dt, nil, 3, c.t, c.h, c.d).in(dt, nil, 3, c.s, c.k, c.d).in(dt, v, 3, c.s, c.k, c.d).
+				in(i32, zero, 2, 3, c.t).in(i32, rows, 3, c.t).out(dt, 3, c.t, c.h, c.d).out(f32, 3, c.h, c.t))
+		}
+	}
+	return all
 }
 
 func lossTrials(dt kernels.DType) []*trial {
