@@ -22,6 +22,8 @@ type Checkpoint struct {
 	Path   string // as Open was given it
 	Dir    string // where tokenizer and other companions lie
 	Config *Config
+	// NoConfig is why Config is nil, as only Inspect leaves it.
+	NoConfig error
 	// EOS are the tokens that end a text: those of generation_config.json if it
 	// names some, else those of config.json.
 	EOS []int
@@ -59,6 +61,54 @@ func Open(path string) (*Checkpoint, error) {
 	}
 	return ck, nil
 }
+
+// Inspect opens a model of which nothing is promised, to tell what is there: its
+// tensors are not held against the config, and where that cannot be used Config
+// is nil and NoConfig says why.
+func Inspect(path string) (*Checkpoint, error) {
+	file, err := findGGUF(path)
+	if err != nil {
+		return nil, at(path, err)
+	}
+	ck, err := openFiles(path, file)
+	if err == nil {
+		ck.rename()
+		return ck, nil
+	}
+	if file != "" {
+		return nil, err
+	}
+	set, noWeights := safetensors.OpenModel(path)
+	if noWeights != nil {
+		return nil, noWeights // which would be in the way even with a config
+	}
+	return &Checkpoint{Path: path, Dir: path, NoConfig: err, set: tensorFiles{set}}, nil
+}
+
+// Names lists the tensors, by the names that they would have in the text model
+// alone. What the model does not use is left out: a head that is stored though it
+// is tied and equal to the embedding, and buffers of rotary frequencies.
+func (ck *Checkpoint) Names() []string {
+	known := map[string]string{}
+	for name, stored := range ck.stored {
+		known[stored] = name
+	}
+	var names []string
+	for _, name := range ck.set.Names() {
+		if n, ok := known[name]; ok {
+			name = n
+		}
+		tied := name == HeadName && ck.Config != nil && ck.Config.Tied
+		if rotaryBuffer(name) || tied && ck.checkTied() == nil {
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// rotaryBuffer tells a buffer that old versions of Transformers stored.
+func rotaryBuffer(name string) bool { return strings.HasSuffix(name, "rotary_emb.inv_freq") }
 
 // openFiles opens config and weights: those of a directory, or of a GGUF file
 // unless it is "".
@@ -198,7 +248,7 @@ func (ck *Checkpoint) check() error {
 		}
 	}
 	for _, name := range ck.set.Names() {
-		if want[name] || strings.HasSuffix(name, "rotary_emb.inv_freq") { // a buffer that old versions of Transformers stored
+		if want[name] || rotaryBuffer(name) {
 			continue
 		}
 		if ck.leaveOut(name) {

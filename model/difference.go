@@ -8,8 +8,9 @@ import (
 
 // Difference is a statement of config.json that differs between two models.
 type Difference struct {
-	Key  string `json:"key"` // the field's name where there is one
-	A, B string // what each says, "" is nothing
+	Key string `json:"key"` // the field's name where there is one
+	A   string `json:"a"`   // what each says, "" is nothing
+	B   string `json:"b"`
 }
 
 // VocabKeys are the Keys of Difference about tokens; what the decoder computes

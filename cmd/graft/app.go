@@ -46,6 +46,20 @@ func stdio() *app {
 	return a
 }
 
+// codeError ends a verb with an exit code of its own, in silence when err is nil.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e codeError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+func (e codeError) Unwrap() error { return e.err }
+
 // usageError is a command line that makes no sense, whatever the files hold.
 type usageError struct{ err error }
 
@@ -80,6 +94,10 @@ func (a *app) finish(err error) int {
 		return 0
 	}
 	a.console.end()
+	var own codeError
+	if errors.As(err, &own) && own.err == nil {
+		return own.code
+	}
 	text := err.Error()
 	if code := exitCode(err); code == exitInterrupted && !errors.Is(err, elo.ErrInterrupted) {
 		text = "interrupted" // what was cancelled where is of no use
@@ -90,7 +108,10 @@ func (a *app) finish(err error) int {
 
 func exitCode(err error) int {
 	var usage usageError
+	var own codeError
 	switch {
+	case errors.As(err, &own):
+		return own.code
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.Is(err, elo.ErrInterrupted), errors.Is(err, context.Canceled):
@@ -192,7 +213,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newDemo(a), newFetch(a), newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a), newChatVector(a),
-		newEval(a), newGenerate(a), newInfo(a), newTokenize(a), newBench(a), newDevices(a), newVersion(a),
+		newEval(a), newGenerate(a), newInfo(a), newDiff(a), newTokenize(a), newBench(a), newDevices(a), newVersion(a),
 	}
 }
 

@@ -9,7 +9,7 @@
 // A verb is a file here: an options struct and a function that runs it. Results
 // go to standard output, everything else to standard error. The exit code is 0,
 // 1 when something failed, 2 when the command line makes no sense, and 130 when
-// an interrupt stopped it.
+// an interrupt stopped it; graft diff has those of diff(1).
 package main
 
 import "os"

@@ -49,6 +49,10 @@ func (d DType) Size() int {
 	return 0
 }
 
+// Float reports whether elements are floating-point numbers that this package
+// converts: F32, BF16, F16 or F64.
+func (d DType) Float() bool { return d == F32 || d == BF16 || d == F16 || d == F64 }
+
 // check refuses an unknown type and says what would be known.
 func (d DType) check() error {
 	if d.Size() > 0 {

@@ -46,7 +46,7 @@ func (f *File) ReadF64(dst []float64, name string, first int64) error {
 // numbers passes the bytes of n elements on, from element first on, in pieces:
 // src begins with the element i behind first.
 func (f *File) numbers(info *Info, first int64, n int, use func(src []byte, i int)) error {
-	if !isFloat(info.DType) {
+	if !info.DType.Float() {
 		return at(f.path, atTensor(info.Name, fmt.Errorf("is %s, want F32, BF16, F16 or F64", info.DType)))
 	}
 	size := info.DType.Size()
@@ -65,9 +65,6 @@ func (f *File) numbers(info *Info, first int64, n int, use func(src []byte, i in
 	}
 	return nil
 }
-
-// isFloat says whether decode and encodeF32 know the type.
-func isFloat(d DType) bool { return d == F32 || d == BF16 || d == F16 || d == F64 }
 
 // decode sets the beginning of dst to all numbers in src.
 func decode[T float32 | float64](dst []T, src []byte, d DType) {
@@ -96,7 +93,7 @@ func decode[T float32 | float64](dst []T, src []byte, d DType) {
 // BF16, F16 or F64. The 16-bit types round to nearest, ties to even; half
 // values beyond 65504 become infinity.
 func WriteF32(w io.Writer, d DType, src []float32) error {
-	if !isFloat(d) {
+	if !d.Float() {
 		return fmt.Errorf("safetensors: cannot write float32 values as %s, want F32, BF16, F16 or F64", d)
 	}
 	size := d.Size()

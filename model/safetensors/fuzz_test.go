@@ -75,7 +75,7 @@ func checkTiles(t *testing.T, in *File, data []byte) {
 		if err != nil || int64(len(b)) != info.Size || elements*int64(info.DType.Size()) != info.Size || elements != info.Elements() {
 			t.Fatalf("%q: got %d bytes (%v) for %+v", name, len(b), err, info)
 		}
-		if isFloat(info.DType) {
+		if info.DType.Float() {
 			if err := in.ReadF32(make([]float32, elements), name); err != nil {
 				t.Fatal(err)
 			}
