@@ -142,7 +142,7 @@ func TestReport(t *testing.T) {
 		t.Errorf("got %v differing, want %v", names, want)
 	}
 	want := []Group{
-		{"layer 0", 0, 2, 1, 3, 1, 1, 1.0 / 5},
+		{"layer 0", 0, 2, 1, 3, 1, 1, 1.0 / 4},
 		{"layer 1", 1, 1, 0, 1, 0, 0, 0},
 		{"norm", -1, 1, 1, 1, 1, 2, 2},
 	}
