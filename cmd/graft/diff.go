@@ -28,7 +28,8 @@ func newDiff(a *app) *cobra.Command {
 		Long: `Compare two models: tensors that only one has, other types and shapes, values that
 differ, and what their configs say differently. For each tensor it prints how many
 elements differ, the largest difference, and the norm of A - B over that of A
-(Frobenius); then the same by layer, over the tensors in it that differ. Tokenizers and templates are not compared.
+(Frobenius); then the same by layer, over the tensors in it that differ.
+Tokenizers and templates are not compared.
 
 The exit code is 0 when nothing differs, 1 when something does, and 2 when they
 could not be compared, as with diff(1).`,

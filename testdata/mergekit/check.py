@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassClassValidationError
 from mergekit.config import MergeConfiguration
 from mergekit.merge import MergeOptions, run_merge
 from safetensors import safe_open
@@ -73,8 +74,15 @@ def passthrough(sources, dtype, out):
             merged.append([directory, layer, layer + 1])
     recipe = {"merge_method": "passthrough", "dtype": dtype,
               "slices": [{"sources": [{"model": str(d), "layer_range": [a, b]}]} for d, a, b in merged]}
-    run_merge(MergeConfiguration.model_validate(recipe), str(out),
-              options=MergeOptions(quiet=True, copy_tokenizer=False, lazy_unpickle=True))
+    try:
+        run_merge(MergeConfiguration.model_validate(recipe), str(out),
+                  options=MergeOptions(quiet=True, copy_tokenizer=False, lazy_unpickle=True))
+    except StrictDataclassClassValidationError:
+        # The tensors are written by now. mergekit does not cut layer_types, and then
+        # Transformers refuses to save the config.
+        value = config(sources[0][0])
+        value["num_hidden_layers"] = len(sources)
+        (out / "config.json").write_text(json.dumps(value))
 
 
 def change_layers(directory):
