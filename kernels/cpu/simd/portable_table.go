@@ -42,4 +42,6 @@ var portable = Tier{
 	GELUBwd: func(dgate, dup, gate, up, dy []float32) { gateBwdGo(dgate, dup, gate, up, dy, gelu) },
 	NormRow: normRowGo, Dot3: dot3Go, NormBwd: normBwdGo, MulAxpy: mulAxpyGo,
 	Rotate: rotateGo, AdamW: adamWGo,
+
+	PanelSoftmax: panelSoftmaxGo, PanelScale: panelScaleGo, PanelGrad: panelGradGo,
 }

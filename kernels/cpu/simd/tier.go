@@ -95,6 +95,22 @@ type Tier struct {
 	// AdamW is one update with the gradient x = clip g: m = b1 m + c1 x,
 	// v = b2 v + c2 x^2, w = keep w - rate m / (sqrt(root v) + eps).
 	AdamW func(w, m, v, g []float32, clip, b1, c1, b2, c2, keep, rate, root, eps float32)
+
+	// The softmax of attention works on panels of B: rows of NR scores, a row
+	// for a key and a column for a query. m, l, f, lse and delta have a number
+	// for each column.
+	//
+	// PanelSoftmax goes on with a softmax down the columns by more rows of
+	// scores s, of which m is the largest so far and l the sum of exp(s - m):
+	// s becomes exp(s - m) for the new m, and f the factor for what was summed
+	// with the old one. A column of nothing but -Inf has weights of 0.
+	PanelSoftmax func(rows int, s, m, l, f []float32)
+
+	// PanelScale multiplies each column: s *= f.
+	PanelScale func(rows int, s, f []float32)
+
+	// PanelGrad sets s to p = exp(s - lse) and dp to p (dp - delta) scale.
+	PanelGrad func(rows int, s, dp, lse, delta []float32, scale float32)
 }
 
 // all are the tiers of this architecture that the machine can run, the fastest

@@ -63,6 +63,9 @@ var tierAVX512 = Tier{
 	MulAxpy:       mulAxpyAVX512,
 	Rotate:        rotateAVX512,
 	AdamW:         adamWAVX512,
+	PanelSoftmax:  panelSoftmaxAVX512,
+	PanelScale:    panelScaleAVX512,
+	PanelGrad:     panelGradAVX512,
 }
 
 // gemmAVX512 works like gemmGo.
@@ -865,6 +868,62 @@ func adamWAVX512(w []float32, m []float32, v []float32, grad []float32, clip flo
 //go:noescape
 func adamWAVX512Asm(w *float32, m *float32, v *float32, grad *float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32, n int)
 
+// panelSoftmaxAVX512 works like panelSoftmaxGo.
+func panelSoftmaxAVX512(rows int, s []float32, m []float32, l []float32, f []float32) {
+	s = s[:rows*64]
+	m = m[:64]
+	l = l[:64]
+	f = f[:64]
+	if raceEnabled {
+		raceRead(s, 1, 0, len(s))
+		raceWrite(s, 1, 0, len(s))
+		raceRead(m, 1, 0, len(m))
+		raceWrite(m, 1, 0, len(m))
+		raceRead(l, 1, 0, len(l))
+		raceWrite(l, 1, 0, len(l))
+		raceWrite(f, 1, 0, len(f))
+	}
+	panelSoftmaxAVX512Asm(rows, unsafe.SliceData(s), unsafe.SliceData(m), unsafe.SliceData(l), unsafe.SliceData(f))
+}
+
+//go:noescape
+func panelSoftmaxAVX512Asm(rows int, s *float32, m *float32, l *float32, f *float32)
+
+// panelScaleAVX512 works like panelScaleGo.
+func panelScaleAVX512(rows int, s []float32, f []float32) {
+	s = s[:rows*64]
+	f = f[:64]
+	if raceEnabled {
+		raceRead(s, 1, 0, len(s))
+		raceWrite(s, 1, 0, len(s))
+		raceRead(f, 1, 0, len(f))
+	}
+	panelScaleAVX512Asm(rows, unsafe.SliceData(s), unsafe.SliceData(f))
+}
+
+//go:noescape
+func panelScaleAVX512Asm(rows int, s *float32, f *float32)
+
+// panelGradAVX512 works like panelGradGo.
+func panelGradAVX512(rows int, s []float32, dp []float32, lse []float32, delta []float32, scale float32) {
+	s = s[:rows*64]
+	dp = dp[:rows*64]
+	lse = lse[:64]
+	delta = delta[:64]
+	if raceEnabled {
+		raceRead(s, 1, 0, len(s))
+		raceWrite(s, 1, 0, len(s))
+		raceRead(dp, 1, 0, len(dp))
+		raceWrite(dp, 1, 0, len(dp))
+		raceRead(lse, 1, 0, len(lse))
+		raceRead(delta, 1, 0, len(delta))
+	}
+	panelGradAVX512Asm(rows, unsafe.SliceData(s), unsafe.SliceData(dp), unsafe.SliceData(lse), unsafe.SliceData(delta), scale)
+}
+
+//go:noescape
+func panelGradAVX512Asm(rows int, s *float32, dp *float32, lse *float32, delta *float32, scale float32)
+
 // tierAVX2 is the tier avx2.
 var tierAVX2 = Tier{
 	Name:          "avx2",
@@ -924,6 +983,9 @@ var tierAVX2 = Tier{
 	MulAxpy:       mulAxpyAVX2,
 	Rotate:        rotateAVX2,
 	AdamW:         adamWAVX2,
+	PanelSoftmax:  panelSoftmaxAVX2,
+	PanelScale:    panelScaleAVX2,
+	PanelGrad:     panelGradAVX2,
 }
 
 // gemmAVX2 works like gemmGo.
@@ -1725,3 +1787,59 @@ func adamWAVX2(w []float32, m []float32, v []float32, grad []float32, clip float
 
 //go:noescape
 func adamWAVX2Asm(w *float32, m *float32, v *float32, grad *float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32, n int)
+
+// panelSoftmaxAVX2 works like panelSoftmaxGo.
+func panelSoftmaxAVX2(rows int, s []float32, m []float32, l []float32, f []float32) {
+	s = s[:rows*16]
+	m = m[:16]
+	l = l[:16]
+	f = f[:16]
+	if raceEnabled {
+		raceRead(s, 1, 0, len(s))
+		raceWrite(s, 1, 0, len(s))
+		raceRead(m, 1, 0, len(m))
+		raceWrite(m, 1, 0, len(m))
+		raceRead(l, 1, 0, len(l))
+		raceWrite(l, 1, 0, len(l))
+		raceWrite(f, 1, 0, len(f))
+	}
+	panelSoftmaxAVX2Asm(rows, unsafe.SliceData(s), unsafe.SliceData(m), unsafe.SliceData(l), unsafe.SliceData(f))
+}
+
+//go:noescape
+func panelSoftmaxAVX2Asm(rows int, s *float32, m *float32, l *float32, f *float32)
+
+// panelScaleAVX2 works like panelScaleGo.
+func panelScaleAVX2(rows int, s []float32, f []float32) {
+	s = s[:rows*16]
+	f = f[:16]
+	if raceEnabled {
+		raceRead(s, 1, 0, len(s))
+		raceWrite(s, 1, 0, len(s))
+		raceRead(f, 1, 0, len(f))
+	}
+	panelScaleAVX2Asm(rows, unsafe.SliceData(s), unsafe.SliceData(f))
+}
+
+//go:noescape
+func panelScaleAVX2Asm(rows int, s *float32, f *float32)
+
+// panelGradAVX2 works like panelGradGo.
+func panelGradAVX2(rows int, s []float32, dp []float32, lse []float32, delta []float32, scale float32) {
+	s = s[:rows*16]
+	dp = dp[:rows*16]
+	lse = lse[:16]
+	delta = delta[:16]
+	if raceEnabled {
+		raceRead(s, 1, 0, len(s))
+		raceWrite(s, 1, 0, len(s))
+		raceRead(dp, 1, 0, len(dp))
+		raceWrite(dp, 1, 0, len(dp))
+		raceRead(lse, 1, 0, len(lse))
+		raceRead(delta, 1, 0, len(delta))
+	}
+	panelGradAVX2Asm(rows, unsafe.SliceData(s), unsafe.SliceData(dp), unsafe.SliceData(lse), unsafe.SliceData(delta), scale)
+}
+
+//go:noescape
+func panelGradAVX2Asm(rows int, s *float32, dp *float32, lse *float32, delta *float32, scale float32)

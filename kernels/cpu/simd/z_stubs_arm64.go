@@ -63,6 +63,9 @@ var tierNEON = Tier{
 	MulAxpy:       mulAxpyNEON,
 	Rotate:        rotateNEON,
 	AdamW:         adamWNEON,
+	PanelSoftmax:  panelSoftmaxNEON,
+	PanelScale:    panelScaleNEON,
+	PanelGrad:     panelGradNEON,
 }
 
 // gemmNEON works like gemmGo.
@@ -864,3 +867,59 @@ func adamWNEON(w []float32, m []float32, v []float32, grad []float32, clip float
 
 //go:noescape
 func adamWNEONAsm(w *float32, m *float32, v *float32, grad *float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32, n int)
+
+// panelSoftmaxNEON works like panelSoftmaxGo.
+func panelSoftmaxNEON(rows int, s []float32, m []float32, l []float32, f []float32) {
+	s = s[:rows*16]
+	m = m[:16]
+	l = l[:16]
+	f = f[:16]
+	if raceEnabled {
+		raceRead(s, 1, 0, len(s))
+		raceWrite(s, 1, 0, len(s))
+		raceRead(m, 1, 0, len(m))
+		raceWrite(m, 1, 0, len(m))
+		raceRead(l, 1, 0, len(l))
+		raceWrite(l, 1, 0, len(l))
+		raceWrite(f, 1, 0, len(f))
+	}
+	panelSoftmaxNEONAsm(rows, unsafe.SliceData(s), unsafe.SliceData(m), unsafe.SliceData(l), unsafe.SliceData(f))
+}
+
+//go:noescape
+func panelSoftmaxNEONAsm(rows int, s *float32, m *float32, l *float32, f *float32)
+
+// panelScaleNEON works like panelScaleGo.
+func panelScaleNEON(rows int, s []float32, f []float32) {
+	s = s[:rows*16]
+	f = f[:16]
+	if raceEnabled {
+		raceRead(s, 1, 0, len(s))
+		raceWrite(s, 1, 0, len(s))
+		raceRead(f, 1, 0, len(f))
+	}
+	panelScaleNEONAsm(rows, unsafe.SliceData(s), unsafe.SliceData(f))
+}
+
+//go:noescape
+func panelScaleNEONAsm(rows int, s *float32, f *float32)
+
+// panelGradNEON works like panelGradGo.
+func panelGradNEON(rows int, s []float32, dp []float32, lse []float32, delta []float32, scale float32) {
+	s = s[:rows*16]
+	dp = dp[:rows*16]
+	lse = lse[:16]
+	delta = delta[:16]
+	if raceEnabled {
+		raceRead(s, 1, 0, len(s))
+		raceWrite(s, 1, 0, len(s))
+		raceRead(dp, 1, 0, len(dp))
+		raceWrite(dp, 1, 0, len(dp))
+		raceRead(lse, 1, 0, len(lse))
+		raceRead(delta, 1, 0, len(delta))
+	}
+	panelGradNEONAsm(rows, unsafe.SliceData(s), unsafe.SliceData(dp), unsafe.SliceData(lse), unsafe.SliceData(delta), scale)
+}
+
+//go:noescape
+func panelGradNEONAsm(rows int, s *float32, dp *float32, lse *float32, delta *float32, scale float32)

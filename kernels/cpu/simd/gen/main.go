@@ -109,6 +109,10 @@ var kernels = []struct {
 	{"MulAxpy", mulAxpy},
 	{"Rotate", rotate},
 	{"AdamW", adamW},
+
+	{"PanelSoftmax", panelSoftmax},
+	{"PanelScale", panelScale},
+	{"PanelGrad", panelGrad},
 }
 
 // set is all kernels for one instruction set.
