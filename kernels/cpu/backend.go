@@ -71,7 +71,7 @@ func (b *Backend) Caps() kernels.Caps {
 }
 
 // revision changes whenever a kernel's order of operations does.
-const revision = 2
+const revision = 3
 
 // fingerprint names what can change the bits of a result: the instructions,
 // the revision of the kernels, the architecture, and whether the compiler

@@ -10,7 +10,7 @@ func lowerRoPE(b *builder, in kernels.Instr, d kernels.Dims) {
 	x, pos, freqs, y := b.view(in.In[0]), b.view(in.In[1]), b.view(in.In[2]), b.view(in.Out[0])
 	n, h, hd, r := d.Get('N'), d.Get('H'), d.Get('D'), d.Get('R')
 	per := rowsPerTask(h * hd)
-	scale, sign := float64(in.Attr.Scale), float64(in.Attr.Sign)
+	scale, sign := in.Attr.Scale, float64(in.Attr.Sign)
 	b.add(step{
 		kernel: "rope", reads: []operand{x, pos, freqs}, writes: []operand{y},
 		tasks: blocks(n, per), local: 2*r + 2*h*hd,
@@ -20,10 +20,7 @@ func lowerRoPE(b *builder, in kernels.Instr, d kernels.Dims) {
 				cos, sin := carve(&local, r), carve(&local, r)
 				in, out := carve(&local, h*hd), carve(&local, h*hd)
 				for i := t * per; i < min((t+1)*per, n); i++ {
-					for k := range cos {
-						s, c := simd.Sincos(sign * float64(pf[i]) * float64(ff[k]))
-						sin[k], cos[k] = float32(s*scale), float32(c*scale)
-					}
+					b.tier.Angles(sin, cos, ff[:r], sign*float64(pf[i]), scale)
 					src := xa.load(i*x.stride[0], h*hd, in)
 					dst := ya.dst(i*y.stride[0], h*hd, out)
 					for k := 0; k < h*hd; k += hd {

@@ -2,6 +2,7 @@ package simd
 
 import (
 	"math"
+	"reflect"
 	"testing"
 )
 
@@ -73,4 +74,108 @@ func ulps(got float32, want float64) float64 {
 	}
 	_, e := math.Frexp(want)
 	return math.Abs(g-want) / math.Ldexp(1, max(e-24, -149))
+}
+
+// TestAngles turns by positions up to the last that a text may have, and by
+// frequencies that no model has, where another way is taken.
+func TestAngles(t *testing.T) {
+	freqs := make([]float32, 77)
+	for i := range freqs {
+		freqs[i] = float32(math.Pow(10000, -float64(i)/float64(len(freqs))))
+	}
+	for _, tier := range Tiers() {
+		worst := 0.0
+		for _, c := range []struct {
+			pos   float64
+			scale float32 // of frequencies
+		}{{0, 1}, {1, 1}, {-1, 1}, {2, 1}, {3, 1}, {1000, 1}, {4097, 1}, {-65537, 1}, {1<<20 - 1, 1}, {1 << 20, 1},
+			{1<<24 + 1, 1}, {1<<31 - 1, 1}, {12345, 1000}, {1, float32(math.Inf(1))}, {0, float32(math.NaN())}} {
+			f := make([]float32, len(freqs))
+			portable.Scale(f, freqs, c.scale)
+			sin, cos := make([]float32, len(f)), make([]float32, len(f))
+			tier.Angles(sin, cos, f, c.pos, 0.5)
+			for i, x := range f {
+				s, o := math.Sincos(c.pos * float64(x))
+				for _, e := range []float64{float64(sin[i]) - s/2, float64(cos[i]) - o/2} {
+					if math.IsNaN(s) && e != e {
+						continue
+					}
+					if worst = max(worst, math.Abs(e)); !(math.Abs(e) <= 0.5e-7) {
+						t.Fatalf("%s: position %v, frequency %v: got %v, %v, want %v, %v", tier.Name, c.pos, x, sin[i], cos[i], s/2, o/2)
+					}
+				}
+			}
+		}
+		t.Logf("%s: error %.3g", tier.Name, 2*worst)
+	}
+}
+
+// TestSpecialValues puts a NaN or an infinity at every place of a row, and
+// wants to find it in what is made of the whole row.
+func TestSpecialValues(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for _, tier := range Tiers() {
+		most := map[string]func(x []float32) float32{
+			"MaxOf":     tier.MaxOf,
+			"Scores":    func(x []float32) float32 { return tier.Scores(make([]float32, len(x)), x, 1) },
+			"CapScores": func(x []float32) float32 { return tier.CapScores(make([]float32, len(x)), x, 1, inf) },
+		}
+		for name, f := range most {
+			t.Run(tier.Name+"/"+name, func(t *testing.T) {
+				if got := f(nil); got != -inf {
+					t.Errorf("largest of nothing: got %v, want -Inf", got)
+				}
+				for _, n := range []int{1, 5, 16, 37, 100} {
+					for at := range n {
+						x := make([]float32, n)
+						for i := range x {
+							x[i] = -2 - float32(i)
+						}
+						x[at] = nan
+						if got := f(x); got == got {
+							t.Fatalf("NaN at %d of %d: got %v", at, n, got)
+						}
+						if x[at] = inf; f(x) != inf {
+							t.Fatalf("Inf at %d of %d: got %v", at, n, f(x))
+						}
+						if x[at] = -1; name == "MaxOf" && f(x) != -1 {
+							t.Fatalf("-1 at %d of %d: got %v", at, n, f(x))
+						}
+					}
+				}
+			})
+		}
+		t.Run(tier.Name+"/Max", func(t *testing.T) {
+			x, y := make([]float32, 37), make([]float32, 37)
+			for i := range x {
+				x[i], y[i] = []float32{nan, 1, nan, inf}[i%4], []float32{1, nan, nan, -inf}[i%4]
+			}
+			tier.Max(x, x, y)
+			for i, v := range x {
+				if want := i%4 == 3; (v == inf) != want || (v == v) != want {
+					t.Fatalf("element %d: got %v", i, v)
+				}
+			}
+		})
+		t.Run(tier.Name+"/ExpSum", func(t *testing.T) {
+			x := []float32{0, inf, -inf, 3, inf}
+			sum := tier.ExpSum(x, x, inf)
+			if x[0] != 0 || x[1] == x[1] || x[2] != 0 || x[3] != 0 || sum == sum {
+				t.Errorf("exp(x - Inf): got %v, sum %v", x, sum)
+			}
+		})
+	}
+}
+
+// TestComplete wants every kernel in every tier.
+func TestComplete(t *testing.T) {
+	for _, tier := range Tiers() {
+		v := reflect.ValueOf(*tier)
+		for i := range v.NumField() {
+			// Edge looks for another way where there is no GemmPart.
+			if f := v.Type().Field(i); v.Field(i).IsZero() && f.Name != "GemmPart" {
+				t.Errorf("%s has no %s", tier.Name, f.Name)
+			}
+		}
+	}
 }

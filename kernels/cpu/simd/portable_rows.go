@@ -133,3 +133,20 @@ func rotateGo(ya, yb, a, b, cos, sin []float32) {
 		ya[k], yb[k] = p*c-q*s, q*c+p*s
 	}
 }
+
+func turnGo(sin, cos, freqs []float32, pos, a float32) float32 {
+	most := negInf
+	for _, f := range freqs[:len(sin)] {
+		most = maxf(most, float32(math.Abs(float64(pos*f))))
+	}
+	anglesGo(sin, cos, freqs, float64(pos), float64(a))
+	return most
+}
+
+func anglesGo(sin, cos, freqs []float32, pos, a float64) {
+	cos, freqs = cos[:len(sin)], freqs[:len(sin)]
+	for k, f := range freqs {
+		s, c := Sincos(pos * float64(f))
+		sin[k], cos[k] = float32(s*a), float32(c*a)
+	}
+}

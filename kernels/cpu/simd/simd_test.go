@@ -111,6 +111,7 @@ func testKernels() []kernel {
 			t.Rotate(o.f[0], o.f[1], o.f[0], o.f[1], o.f[2], o.f[3])
 			return nil
 		}},
+		{name: "Turn", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.Turn(o.f[0], o.f[1], o.f[2], -37, 1.5)} }},
 		{name: "AdamW", tolerance: 3e-6, prepare: squares, run: func(t *Tier, o operands) []float32 {
 			t.AdamW(o.f[0], o.f[2], o.f[1], o.f[3], 0.5, 0.9, 0.1, 0.999, 0.001, 0.99, 0.01, 3, 1e-3)
 			return nil

@@ -2,6 +2,7 @@ package simd
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -92,6 +93,11 @@ type Tier struct {
 	MulAxpy     func(y, x, z []float32, a float32)                // y += a x z
 	Rotate      func(ya, yb, a, b, cos, sin []float32)            // ya = a cos - b sin, yb = b cos + a sin
 
+	// Turn is sin = a sin(pos freqs), cos = a cos(pos freqs), within 1e-7 a, and
+	// the largest angle; where that is not below MostAngle the rest is
+	// worthless. Angles looks after that.
+	Turn func(sin, cos, freqs []float32, pos, a float32) (most float32)
+
 	// AdamW is one update with the gradient x = clip g: m = b1 m + c1 x,
 	// v = b2 v + c2 x^2, w = keep w - rate m / (sqrt(root v) + eps).
 	AdamW func(w, m, v, g []float32, clip, b1, c1, b2, c2, keep, rate, root, eps float32)
@@ -137,4 +143,15 @@ func Choose(name string) (*Tier, error) {
 		have = append(have, t.Name)
 	}
 	return nil, fmt.Errorf("simd: got %q, want one of %s", name, strings.Join(have, ", "))
+}
+
+// MostAngle is where Turn ends.
+const MostAngle = 1 << 20
+
+// Angles is Turn for any position and frequencies.
+func (t *Tier) Angles(sin, cos, freqs []float32, pos float64, a float32) {
+	// A float32 holds positions up to 2^24.
+	if math.Abs(pos) > 1<<24 || !(t.Turn(sin, cos, freqs, float32(pos), a) < MostAngle) {
+		anglesGo(sin, cos, freqs, pos, float64(a))
+	}
 }

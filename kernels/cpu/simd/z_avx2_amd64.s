@@ -5416,6 +5416,150 @@ l3:
 	VZEROUPPER
 	RET
 
+// func turnAVX2Asm(sin *float32, cos *float32, freqs *float32, pos float32, a float32, n int) (most float32)
+TEXT ·turnAVX2Asm(SB), NOSPLIT, $64-44
+	VMOVUPS ·avx2Pool<>+0(SB), Y9
+	VMOVUPS ·avx2Pool<>+1056(SB), Y13
+	VMOVUPS ·avx2Pool<>+288(SB), Y10
+	VMOVUPS ·avx2Pool<>+32(SB), Y11
+	VMOVUPS ·avx2Pool<>+1536(SB), Y12
+	VBROADCASTSS pos+24(FP), Y0
+	VBROADCASTSS a+28(FP), Y1
+	VMOVUPS ·avx2Pool<>+128(SB), Y2
+	MOVQ sin+0(FP), AX
+	MOVQ cos+8(FP), BX
+	MOVQ freqs+16(FP), CX
+	MOVQ n+32(FP), DX
+	SUBQ $8, DX
+	JLT l2
+l1:
+	VMOVUPS 0(CX), Y3
+	VMULPS Y3, Y0, Y4
+	VFNMADD213PS Y4, Y0, Y3
+	VSUBPS Y3, Y9, Y3
+	VPAND Y13, Y4, Y5
+	VMAXPS Y5, Y2, Y6
+	VMAXPS Y2, Y5, Y5
+	VPOR Y5, Y6, Y5
+	VMOVUPS Y5, Y2
+	VMOVUPS Y10, Y5
+	VFMADD231PS ·avx2Pool<>+1568(SB), Y4, Y5
+	VSUBPS Y10, Y5, Y6
+	VFNMADD231PS ·avx2Pool<>+1600(SB), Y6, Y4
+	VFNMADD231PS ·avx2Pool<>+1632(SB), Y6, Y3
+	VADDPS Y3, Y4, Y3
+	VMULPS Y3, Y3, Y4
+	VMOVUPS ·avx2Pool<>+1664(SB), Y6
+	VFMADD231PS ·avx2Pool<>+1696(SB), Y4, Y6
+	VFMADD213PS ·avx2Pool<>+1728(SB), Y4, Y6
+	VFMADD213PS ·avx2Pool<>+1760(SB), Y4, Y6
+	VMULPS Y4, Y3, Y7
+	VFMADD231PS Y6, Y7, Y3
+	VMOVUPS ·avx2Pool<>+1792(SB), Y6
+	VFMADD231PS ·avx2Pool<>+1824(SB), Y4, Y6
+	VFMADD213PS ·avx2Pool<>+1856(SB), Y4, Y6
+	VFMADD213PS ·avx2Pool<>+1888(SB), Y4, Y6
+	VMULPS Y4, Y4, Y7
+	VMOVUPS ·avx2Pool<>+160(SB), Y15
+	VFMADD132PS ·avx2Pool<>+960(SB), Y15, Y4
+	VFMADD231PS Y6, Y7, Y4
+	VPAND Y11, Y5, Y6
+	VCVTDQ2PS Y6, Y6
+	VCMPPS $30, Y9, Y6, Y7
+	VBLENDVPS Y7, Y4, Y3, Y7
+	VPAND Y12, Y5, Y8
+	VPSLLD $30, Y8, Y8
+	VPXOR Y8, Y7, Y7
+	VCMPPS $30, Y9, Y6, Y6
+	VBLENDVPS Y6, Y3, Y4, Y6
+	VPADDD Y11, Y5, Y3
+	VPAND Y12, Y3, Y3
+	VPSLLD $30, Y3, Y3
+	VPXOR Y3, Y6, Y3
+	VMULPS Y7, Y1, Y4
+	VMOVUPS Y4, 0(AX)
+	VMULPS Y3, Y1, Y3
+	VMOVUPS Y3, 0(BX)
+	ADDQ $32, AX
+	ADDQ $32, BX
+	ADDQ $32, CX
+	SUBQ $8, DX
+	JGE l1
+l2:
+	ADDQ $8, DX
+	SUBQ $0, DX
+	JEQ l3
+	LEAQ ·avx2Mask<>+32(SB), R12
+	MOVQ DX, R13
+	SHLQ $2, R13
+	SUBQ R13, R12
+	VMOVUPS (R12), Y3
+	VMASKMOVPS 0(CX), Y3, Y4
+	VMULPS Y4, Y0, Y5
+	VFNMADD213PS Y5, Y4, Y0
+	VSUBPS Y0, Y9, Y0
+	VPAND Y13, Y5, Y4
+	VMOVUPS ·avx2Pool<>+128(SB), Y15
+	VBLENDVPS Y3, Y4, Y15, Y4
+	VMAXPS Y4, Y2, Y6
+	VMAXPS Y2, Y4, Y4
+	VPOR Y4, Y6, Y4
+	VMOVUPS Y4, Y2
+	VMOVUPS Y10, Y4
+	VFMADD231PS ·avx2Pool<>+1568(SB), Y5, Y4
+	VSUBPS Y10, Y4, Y6
+	VFNMADD231PS ·avx2Pool<>+1600(SB), Y6, Y5
+	VFNMADD231PS ·avx2Pool<>+1632(SB), Y6, Y0
+	VADDPS Y0, Y5, Y0
+	VMULPS Y0, Y0, Y5
+	VMOVUPS ·avx2Pool<>+1664(SB), Y6
+	VFMADD231PS ·avx2Pool<>+1696(SB), Y5, Y6
+	VFMADD213PS ·avx2Pool<>+1728(SB), Y5, Y6
+	VFMADD213PS ·avx2Pool<>+1760(SB), Y5, Y6
+	VMULPS Y5, Y0, Y7
+	VFMADD231PS Y6, Y7, Y0
+	VMOVUPS ·avx2Pool<>+1792(SB), Y6
+	VFMADD231PS ·avx2Pool<>+1824(SB), Y5, Y6
+	VFMADD213PS ·avx2Pool<>+1856(SB), Y5, Y6
+	VFMADD213PS ·avx2Pool<>+1888(SB), Y5, Y6
+	VMULPS Y5, Y5, Y7
+	VMOVUPS ·avx2Pool<>+160(SB), Y15
+	VFMADD132PS ·avx2Pool<>+960(SB), Y15, Y5
+	VFMADD231PS Y6, Y7, Y5
+	VPAND Y11, Y4, Y6
+	VCVTDQ2PS Y6, Y6
+	VCMPPS $30, Y9, Y6, Y7
+	VBLENDVPS Y7, Y5, Y0, Y7
+	VPAND Y12, Y4, Y8
+	VPSLLD $30, Y8, Y8
+	VPXOR Y8, Y7, Y7
+	VCMPPS $30, Y9, Y6, Y6
+	VBLENDVPS Y6, Y0, Y5, Y6
+	VPADDD Y11, Y4, Y0
+	VPAND Y12, Y0, Y0
+	VPSLLD $30, Y0, Y0
+	VPXOR Y0, Y6, Y0
+	VMULPS Y7, Y1, Y4
+	VMASKMOVPS Y4, Y3, 0(AX)
+	VMULPS Y0, Y1, Y0
+	VMASKMOVPS Y0, Y3, 0(BX)
+l3:
+	VEXTRACTF128 $1, Y2, X15
+	VMAXPS X15, X2, X14
+	VMAXPS X2, X15, X15
+	VORPS X15, X14, X2
+	VPERMILPS $0x4e, X2, X15
+	VMAXPS X15, X2, X14
+	VMAXPS X2, X15, X15
+	VORPS X15, X14, X2
+	VPERMILPS $0xb1, X2, X15
+	VMAXPS X15, X2, X14
+	VMAXPS X2, X15, X15
+	VORPS X15, X14, X2
+	VMOVSS X2, most+40(FP)
+	VZEROUPPER
+	RET
+
 // func adamWAVX2Asm(w *float32, m *float32, v *float32, grad *float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32, n int)
 TEXT ·adamWAVX2Asm(SB), NOSPLIT, $64-80
 	VBROADCASTSS clip+32(FP), Y0
@@ -6195,4 +6339,100 @@ DATA ·avx2Pool<>+1520(SB)/4, $0x3e5b33b6
 DATA ·avx2Pool<>+1524(SB)/4, $0x3e5b33b6
 DATA ·avx2Pool<>+1528(SB)/4, $0x3e5b33b6
 DATA ·avx2Pool<>+1532(SB)/4, $0x3e5b33b6
-GLOBL ·avx2Pool<>(SB), RODATA|NOPTR, $1536
+DATA ·avx2Pool<>+1536(SB)/4, $0x00000002
+DATA ·avx2Pool<>+1540(SB)/4, $0x00000002
+DATA ·avx2Pool<>+1544(SB)/4, $0x00000002
+DATA ·avx2Pool<>+1548(SB)/4, $0x00000002
+DATA ·avx2Pool<>+1552(SB)/4, $0x00000002
+DATA ·avx2Pool<>+1556(SB)/4, $0x00000002
+DATA ·avx2Pool<>+1560(SB)/4, $0x00000002
+DATA ·avx2Pool<>+1564(SB)/4, $0x00000002
+DATA ·avx2Pool<>+1568(SB)/4, $0x3f22f983
+DATA ·avx2Pool<>+1572(SB)/4, $0x3f22f983
+DATA ·avx2Pool<>+1576(SB)/4, $0x3f22f983
+DATA ·avx2Pool<>+1580(SB)/4, $0x3f22f983
+DATA ·avx2Pool<>+1584(SB)/4, $0x3f22f983
+DATA ·avx2Pool<>+1588(SB)/4, $0x3f22f983
+DATA ·avx2Pool<>+1592(SB)/4, $0x3f22f983
+DATA ·avx2Pool<>+1596(SB)/4, $0x3f22f983
+DATA ·avx2Pool<>+1600(SB)/4, $0x3fc90fdb
+DATA ·avx2Pool<>+1604(SB)/4, $0x3fc90fdb
+DATA ·avx2Pool<>+1608(SB)/4, $0x3fc90fdb
+DATA ·avx2Pool<>+1612(SB)/4, $0x3fc90fdb
+DATA ·avx2Pool<>+1616(SB)/4, $0x3fc90fdb
+DATA ·avx2Pool<>+1620(SB)/4, $0x3fc90fdb
+DATA ·avx2Pool<>+1624(SB)/4, $0x3fc90fdb
+DATA ·avx2Pool<>+1628(SB)/4, $0x3fc90fdb
+DATA ·avx2Pool<>+1632(SB)/4, $0xb33bbd2e
+DATA ·avx2Pool<>+1636(SB)/4, $0xb33bbd2e
+DATA ·avx2Pool<>+1640(SB)/4, $0xb33bbd2e
+DATA ·avx2Pool<>+1644(SB)/4, $0xb33bbd2e
+DATA ·avx2Pool<>+1648(SB)/4, $0xb33bbd2e
+DATA ·avx2Pool<>+1652(SB)/4, $0xb33bbd2e
+DATA ·avx2Pool<>+1656(SB)/4, $0xb33bbd2e
+DATA ·avx2Pool<>+1660(SB)/4, $0xb33bbd2e
+DATA ·avx2Pool<>+1664(SB)/4, $0xb9500759
+DATA ·avx2Pool<>+1668(SB)/4, $0xb9500759
+DATA ·avx2Pool<>+1672(SB)/4, $0xb9500759
+DATA ·avx2Pool<>+1676(SB)/4, $0xb9500759
+DATA ·avx2Pool<>+1680(SB)/4, $0xb9500759
+DATA ·avx2Pool<>+1684(SB)/4, $0xb9500759
+DATA ·avx2Pool<>+1688(SB)/4, $0xb9500759
+DATA ·avx2Pool<>+1692(SB)/4, $0xb9500759
+DATA ·avx2Pool<>+1696(SB)/4, $0x363650c2
+DATA ·avx2Pool<>+1700(SB)/4, $0x363650c2
+DATA ·avx2Pool<>+1704(SB)/4, $0x363650c2
+DATA ·avx2Pool<>+1708(SB)/4, $0x363650c2
+DATA ·avx2Pool<>+1712(SB)/4, $0x363650c2
+DATA ·avx2Pool<>+1716(SB)/4, $0x363650c2
+DATA ·avx2Pool<>+1720(SB)/4, $0x363650c2
+DATA ·avx2Pool<>+1724(SB)/4, $0x363650c2
+DATA ·avx2Pool<>+1728(SB)/4, $0x3c088884
+DATA ·avx2Pool<>+1732(SB)/4, $0x3c088884
+DATA ·avx2Pool<>+1736(SB)/4, $0x3c088884
+DATA ·avx2Pool<>+1740(SB)/4, $0x3c088884
+DATA ·avx2Pool<>+1744(SB)/4, $0x3c088884
+DATA ·avx2Pool<>+1748(SB)/4, $0x3c088884
+DATA ·avx2Pool<>+1752(SB)/4, $0x3c088884
+DATA ·avx2Pool<>+1756(SB)/4, $0x3c088884
+DATA ·avx2Pool<>+1760(SB)/4, $0xbe2aaaab
+DATA ·avx2Pool<>+1764(SB)/4, $0xbe2aaaab
+DATA ·avx2Pool<>+1768(SB)/4, $0xbe2aaaab
+DATA ·avx2Pool<>+1772(SB)/4, $0xbe2aaaab
+DATA ·avx2Pool<>+1776(SB)/4, $0xbe2aaaab
+DATA ·avx2Pool<>+1780(SB)/4, $0xbe2aaaab
+DATA ·avx2Pool<>+1784(SB)/4, $0xbe2aaaab
+DATA ·avx2Pool<>+1788(SB)/4, $0xbe2aaaab
+DATA ·avx2Pool<>+1792(SB)/4, $0x37d00815
+DATA ·avx2Pool<>+1796(SB)/4, $0x37d00815
+DATA ·avx2Pool<>+1800(SB)/4, $0x37d00815
+DATA ·avx2Pool<>+1804(SB)/4, $0x37d00815
+DATA ·avx2Pool<>+1808(SB)/4, $0x37d00815
+DATA ·avx2Pool<>+1812(SB)/4, $0x37d00815
+DATA ·avx2Pool<>+1816(SB)/4, $0x37d00815
+DATA ·avx2Pool<>+1820(SB)/4, $0x37d00815
+DATA ·avx2Pool<>+1824(SB)/4, $0xb491fd03
+DATA ·avx2Pool<>+1828(SB)/4, $0xb491fd03
+DATA ·avx2Pool<>+1832(SB)/4, $0xb491fd03
+DATA ·avx2Pool<>+1836(SB)/4, $0xb491fd03
+DATA ·avx2Pool<>+1840(SB)/4, $0xb491fd03
+DATA ·avx2Pool<>+1844(SB)/4, $0xb491fd03
+DATA ·avx2Pool<>+1848(SB)/4, $0xb491fd03
+DATA ·avx2Pool<>+1852(SB)/4, $0xb491fd03
+DATA ·avx2Pool<>+1856(SB)/4, $0xbab60b5c
+DATA ·avx2Pool<>+1860(SB)/4, $0xbab60b5c
+DATA ·avx2Pool<>+1864(SB)/4, $0xbab60b5c
+DATA ·avx2Pool<>+1868(SB)/4, $0xbab60b5c
+DATA ·avx2Pool<>+1872(SB)/4, $0xbab60b5c
+DATA ·avx2Pool<>+1876(SB)/4, $0xbab60b5c
+DATA ·avx2Pool<>+1880(SB)/4, $0xbab60b5c
+DATA ·avx2Pool<>+1884(SB)/4, $0xbab60b5c
+DATA ·avx2Pool<>+1888(SB)/4, $0x3d2aaaab
+DATA ·avx2Pool<>+1892(SB)/4, $0x3d2aaaab
+DATA ·avx2Pool<>+1896(SB)/4, $0x3d2aaaab
+DATA ·avx2Pool<>+1900(SB)/4, $0x3d2aaaab
+DATA ·avx2Pool<>+1904(SB)/4, $0x3d2aaaab
+DATA ·avx2Pool<>+1908(SB)/4, $0x3d2aaaab
+DATA ·avx2Pool<>+1912(SB)/4, $0x3d2aaaab
+DATA ·avx2Pool<>+1916(SB)/4, $0x3d2aaaab
+GLOBL ·avx2Pool<>(SB), RODATA|NOPTR, $1920

@@ -7621,6 +7621,181 @@ t6:
 l3:
 	RET
 
+// func turnNEONAsm(sin *float32, cos *float32, freqs *float32, pos float32, a float32, n int) (most float32)
+TEXT ·turnNEONAsm(SB), NOSPLIT, $64-44
+	MOVD $·neonPool<>(SB), R14
+	WORD $0x3dc011db // LDR Q27, [pool+64]
+	WORD $0x3dc001c9 // LDR Q9, [pool+0]
+	WORD $0x3dc085cd // LDR Q13, [pool+528]
+	WORD $0x3dc0c1ce // LDR Q14, [pool+768]
+	WORD $0x3dc025ca // LDR Q10, [pool+144]
+	WORD $0x3dc0c5cf // LDR Q15, [pool+784]
+	WORD $0x3dc0c9d0 // LDR Q16, [pool+800]
+	WORD $0x3dc0cdd1 // LDR Q17, [pool+816]
+	WORD $0x3dc0d1d2 // LDR Q18, [pool+832]
+	WORD $0x3dc0d5d3 // LDR Q19, [pool+848]
+	WORD $0x3dc0d9d4 // LDR Q20, [pool+864]
+	WORD $0x3dc0ddd5 // LDR Q21, [pool+880]
+	WORD $0x3dc0e1d6 // LDR Q22, [pool+896]
+	WORD $0x3dc0e5d7 // LDR Q23, [pool+912]
+	WORD $0x3dc0e9d8 // LDR Q24, [pool+928]
+	WORD $0x3dc079d9 // LDR Q25, [pool+480]
+	WORD $0x3dc015da // LDR Q26, [pool+80]
+	WORD $0x3dc005cb // LDR Q11, [pool+16]
+	WORD $0x3dc0edcc // LDR Q12, [pool+944]
+	FMOVS pos+24(FP), F0
+	WORD $0x4e040400 // DUP V0.4S, V0.S[0]
+	FMOVS a+28(FP), F1
+	WORD $0x4e040421 // DUP V1.4S, V1.S[0]
+	WORD $0x4ebb1f62 // MOV V2.16B, V27.16B
+	MOVD sin+0(FP), R0
+	MOVD cos+8(FP), R1
+	MOVD freqs+16(FP), R2
+	MOVD n+32(FP), R3
+	SUBS $4, R3, R3
+	BLT l2
+l1:
+	WORD $0x3dc00043 // LDR Q3, [R2+0]
+	WORD $0x6e23dc04 // FMUL V4.4S, V0.4S, V3.4S
+	WORD $0x4ea41c85 // MOV V5.16B, V4.16B
+	WORD $0x4ea3cc05 // FMLS V5.4S, V0.4S, V3.4S
+	WORD $0x4ea5d523 // FSUB V3.4S, V9.4S, V5.4S
+	WORD $0x4e2d1c85 // AND V5.4S, V4.4S, V13.4S
+	WORD $0x4e25f445 // FMAX V5.4S, V2.4S, V5.4S
+	WORD $0x4ea51ca2 // MOV V2.16B, V5.16B
+	WORD $0x4eaa1d45 // MOV V5.16B, V10.16B
+	WORD $0x4e2ecc85 // FMLA V5.4S, V4.4S, V14.4S
+	WORD $0x4eaad4a6 // FSUB V6.4S, V5.4S, V10.4S
+	WORD $0x4eafccc4 // FMLS V4.4S, V6.4S, V15.4S
+	WORD $0x4eb0ccc3 // FMLS V3.4S, V6.4S, V16.4S
+	WORD $0x4e23d483 // FADD V3.4S, V4.4S, V3.4S
+	WORD $0x6e23dc64 // FMUL V4.4S, V3.4S, V3.4S
+	WORD $0x4eb21e46 // MOV V6.16B, V18.16B
+	WORD $0x4e24ce26 // FMLA V6.4S, V17.4S, V4.4S
+	WORD $0x4eb31e67 // MOV V7.16B, V19.16B
+	WORD $0x4e24ccc7 // FMLA V7.4S, V6.4S, V4.4S
+	WORD $0x4eb41e86 // MOV V6.16B, V20.16B
+	WORD $0x4e24cce6 // FMLA V6.4S, V7.4S, V4.4S
+	WORD $0x6e24dc67 // FMUL V7.4S, V3.4S, V4.4S
+	WORD $0x4e26cce3 // FMLA V3.4S, V7.4S, V6.4S
+	WORD $0x4eb61ec6 // MOV V6.16B, V22.16B
+	WORD $0x4e24cea6 // FMLA V6.4S, V21.4S, V4.4S
+	WORD $0x4eb71ee7 // MOV V7.16B, V23.16B
+	WORD $0x4e24ccc7 // FMLA V7.4S, V6.4S, V4.4S
+	WORD $0x4eb81f06 // MOV V6.16B, V24.16B
+	WORD $0x4e24cce6 // FMLA V6.4S, V7.4S, V4.4S
+	WORD $0x6e24dc87 // FMUL V7.4S, V4.4S, V4.4S
+	WORD $0x4eba1f48 // MOV V8.16B, V26.16B
+	WORD $0x4e39cc88 // FMLA V8.4S, V4.4S, V25.4S
+	WORD $0x4e26cce8 // FMLA V8.4S, V7.4S, V6.4S
+	WORD $0x4e2b1ca4 // AND V4.4S, V5.4S, V11.4S
+	WORD $0x4e21d884 // SCVTF V4.4S
+	WORD $0x6ea9e486 // FCMGT V6.4S, V4.4S, V9.4S
+	WORD $0x6e631d06 // BSL V6.16B, V8.16B, V3.16B
+	WORD $0x4e2c1ca7 // AND V7.4S, V5.4S, V12.4S
+	WORD $0x4f3e54e7 // SHL V7.4S, #30
+	WORD $0x6e271cc6 // EOR V6.4S, V6.4S, V7.4S
+	WORD $0x6ea9e484 // FCMGT V4.4S, V4.4S, V9.4S
+	WORD $0x6e681c64 // BSL V4.16B, V3.16B, V8.16B
+	WORD $0x4eab84a3 // ADD V3.4S, V5.4S, V11.4S
+	WORD $0x4e2c1c63 // AND V3.4S, V3.4S, V12.4S
+	WORD $0x4f3e5463 // SHL V3.4S, #30
+	WORD $0x6e231c83 // EOR V3.4S, V4.4S, V3.4S
+	WORD $0x6e26dc24 // FMUL V4.4S, V1.4S, V6.4S
+	WORD $0x3d800004 // STR Q4, [R0+0]
+	WORD $0x6e23dc23 // FMUL V3.4S, V1.4S, V3.4S
+	WORD $0x3d800023 // STR Q3, [R1+0]
+	ADD $16, R0
+	ADD $16, R1
+	ADD $16, R2
+	SUBS $4, R3, R3
+	BGE l1
+l2:
+	ADD $4, R3
+	SUBS $0, R3, R3
+	BEQ l3
+	MOVD $·neonMask<>+16(SB), R15
+	SUB R3<<2, R15, R15
+	WORD $0x3dc001e3 // LDR Q3, [R15]
+	MOVD $tail-64(SP), R17
+	STP (ZR, ZR), (R17)
+	MOVD R3, R15
+t1:
+	SUB $1, R15
+	MOVWU (R2)(R15<<2), R16
+	MOVW R16, (R17)(R15<<2)
+	CBNZ R15, t1
+	WORD $0x3dc00224 // LDR Q4, [R17]
+	WORD $0x6e24dc05 // FMUL V5.4S, V0.4S, V4.4S
+	WORD $0x4ea51ca6 // MOV V6.16B, V5.16B
+	WORD $0x4ea4cc06 // FMLS V6.4S, V0.4S, V4.4S
+	WORD $0x4ea6d520 // FSUB V0.4S, V9.4S, V6.4S
+	WORD $0x4e2d1ca4 // AND V4.4S, V5.4S, V13.4S
+	WORD $0x4ea31c66 // MOV V6.16B, V3.16B
+	WORD $0x6e7b1c86 // BSL V6.16B, V4.16B, V27.16B
+	WORD $0x4e26f444 // FMAX V4.4S, V2.4S, V6.4S
+	WORD $0x4ea41c82 // MOV V2.16B, V4.16B
+	WORD $0x4eaa1d44 // MOV V4.16B, V10.16B
+	WORD $0x4e2ecca4 // FMLA V4.4S, V5.4S, V14.4S
+	WORD $0x4eaad486 // FSUB V6.4S, V4.4S, V10.4S
+	WORD $0x4eafccc5 // FMLS V5.4S, V6.4S, V15.4S
+	WORD $0x4eb0ccc0 // FMLS V0.4S, V6.4S, V16.4S
+	WORD $0x4e20d4a0 // FADD V0.4S, V5.4S, V0.4S
+	WORD $0x6e20dc05 // FMUL V5.4S, V0.4S, V0.4S
+	WORD $0x4eb21e46 // MOV V6.16B, V18.16B
+	WORD $0x4e25ce26 // FMLA V6.4S, V17.4S, V5.4S
+	WORD $0x4eb31e67 // MOV V7.16B, V19.16B
+	WORD $0x4e25ccc7 // FMLA V7.4S, V6.4S, V5.4S
+	WORD $0x4eb41e86 // MOV V6.16B, V20.16B
+	WORD $0x4e25cce6 // FMLA V6.4S, V7.4S, V5.4S
+	WORD $0x6e25dc07 // FMUL V7.4S, V0.4S, V5.4S
+	WORD $0x4e26cce0 // FMLA V0.4S, V7.4S, V6.4S
+	WORD $0x4eb61ec6 // MOV V6.16B, V22.16B
+	WORD $0x4e25cea6 // FMLA V6.4S, V21.4S, V5.4S
+	WORD $0x4eb71ee7 // MOV V7.16B, V23.16B
+	WORD $0x4e25ccc7 // FMLA V7.4S, V6.4S, V5.4S
+	WORD $0x4eb81f06 // MOV V6.16B, V24.16B
+	WORD $0x4e25cce6 // FMLA V6.4S, V7.4S, V5.4S
+	WORD $0x6e25dca7 // FMUL V7.4S, V5.4S, V5.4S
+	WORD $0x4eba1f48 // MOV V8.16B, V26.16B
+	WORD $0x4e39cca8 // FMLA V8.4S, V5.4S, V25.4S
+	WORD $0x4e26cce8 // FMLA V8.4S, V7.4S, V6.4S
+	WORD $0x4e2b1c85 // AND V5.4S, V4.4S, V11.4S
+	WORD $0x4e21d8a5 // SCVTF V5.4S
+	WORD $0x6ea9e4a6 // FCMGT V6.4S, V5.4S, V9.4S
+	WORD $0x6e601d06 // BSL V6.16B, V8.16B, V0.16B
+	WORD $0x4e2c1c87 // AND V7.4S, V4.4S, V12.4S
+	WORD $0x4f3e54e7 // SHL V7.4S, #30
+	WORD $0x6e271cc6 // EOR V6.4S, V6.4S, V7.4S
+	WORD $0x6ea9e4a5 // FCMGT V5.4S, V5.4S, V9.4S
+	WORD $0x6e681c05 // BSL V5.16B, V0.16B, V8.16B
+	WORD $0x4eab8480 // ADD V0.4S, V4.4S, V11.4S
+	WORD $0x4e2c1c00 // AND V0.4S, V0.4S, V12.4S
+	WORD $0x4f3e5400 // SHL V0.4S, #30
+	WORD $0x6e201ca0 // EOR V0.4S, V5.4S, V0.4S
+	WORD $0x6e26dc24 // FMUL V4.4S, V1.4S, V6.4S
+	MOVD $tail-64(SP), R17
+	WORD $0x3d800224 // STR Q4, [R17]
+	MOVD R3, R15
+t2:
+	SUB $1, R15
+	MOVWU (R17)(R15<<2), R16
+	MOVW R16, (R0)(R15<<2)
+	CBNZ R15, t2
+	WORD $0x6e20dc20 // FMUL V0.4S, V1.4S, V0.4S
+	MOVD $tail-64(SP), R17
+	WORD $0x3d800220 // STR Q0, [R17]
+	MOVD R3, R15
+t3:
+	SUB $1, R15
+	MOVWU (R17)(R15<<2), R16
+	MOVW R16, (R1)(R15<<2)
+	CBNZ R15, t3
+l3:
+	WORD $0x6e30f842 // FMAXV S2, V2.4S
+	FMOVS F2, most+40(FP)
+	RET
+
 // func adamWNEONAsm(w *float32, m *float32, v *float32, grad *float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32, n int)
 TEXT ·adamWNEONAsm(SB), NOSPLIT, $64-80
 	FMOVS clip+32(FP), F0
@@ -8531,4 +8706,52 @@ DATA ·neonPool<>+752(SB)/4, $0x3e5b33b6
 DATA ·neonPool<>+756(SB)/4, $0x3e5b33b6
 DATA ·neonPool<>+760(SB)/4, $0x3e5b33b6
 DATA ·neonPool<>+764(SB)/4, $0x3e5b33b6
-GLOBL ·neonPool<>(SB), RODATA|NOPTR, $768
+DATA ·neonPool<>+768(SB)/4, $0x3f22f983
+DATA ·neonPool<>+772(SB)/4, $0x3f22f983
+DATA ·neonPool<>+776(SB)/4, $0x3f22f983
+DATA ·neonPool<>+780(SB)/4, $0x3f22f983
+DATA ·neonPool<>+784(SB)/4, $0x3fc90fdb
+DATA ·neonPool<>+788(SB)/4, $0x3fc90fdb
+DATA ·neonPool<>+792(SB)/4, $0x3fc90fdb
+DATA ·neonPool<>+796(SB)/4, $0x3fc90fdb
+DATA ·neonPool<>+800(SB)/4, $0xb33bbd2e
+DATA ·neonPool<>+804(SB)/4, $0xb33bbd2e
+DATA ·neonPool<>+808(SB)/4, $0xb33bbd2e
+DATA ·neonPool<>+812(SB)/4, $0xb33bbd2e
+DATA ·neonPool<>+816(SB)/4, $0x363650c2
+DATA ·neonPool<>+820(SB)/4, $0x363650c2
+DATA ·neonPool<>+824(SB)/4, $0x363650c2
+DATA ·neonPool<>+828(SB)/4, $0x363650c2
+DATA ·neonPool<>+832(SB)/4, $0xb9500759
+DATA ·neonPool<>+836(SB)/4, $0xb9500759
+DATA ·neonPool<>+840(SB)/4, $0xb9500759
+DATA ·neonPool<>+844(SB)/4, $0xb9500759
+DATA ·neonPool<>+848(SB)/4, $0x3c088884
+DATA ·neonPool<>+852(SB)/4, $0x3c088884
+DATA ·neonPool<>+856(SB)/4, $0x3c088884
+DATA ·neonPool<>+860(SB)/4, $0x3c088884
+DATA ·neonPool<>+864(SB)/4, $0xbe2aaaab
+DATA ·neonPool<>+868(SB)/4, $0xbe2aaaab
+DATA ·neonPool<>+872(SB)/4, $0xbe2aaaab
+DATA ·neonPool<>+876(SB)/4, $0xbe2aaaab
+DATA ·neonPool<>+880(SB)/4, $0xb491fd03
+DATA ·neonPool<>+884(SB)/4, $0xb491fd03
+DATA ·neonPool<>+888(SB)/4, $0xb491fd03
+DATA ·neonPool<>+892(SB)/4, $0xb491fd03
+DATA ·neonPool<>+896(SB)/4, $0x37d00815
+DATA ·neonPool<>+900(SB)/4, $0x37d00815
+DATA ·neonPool<>+904(SB)/4, $0x37d00815
+DATA ·neonPool<>+908(SB)/4, $0x37d00815
+DATA ·neonPool<>+912(SB)/4, $0xbab60b5c
+DATA ·neonPool<>+916(SB)/4, $0xbab60b5c
+DATA ·neonPool<>+920(SB)/4, $0xbab60b5c
+DATA ·neonPool<>+924(SB)/4, $0xbab60b5c
+DATA ·neonPool<>+928(SB)/4, $0x3d2aaaab
+DATA ·neonPool<>+932(SB)/4, $0x3d2aaaab
+DATA ·neonPool<>+936(SB)/4, $0x3d2aaaab
+DATA ·neonPool<>+940(SB)/4, $0x3d2aaaab
+DATA ·neonPool<>+944(SB)/4, $0x00000002
+DATA ·neonPool<>+948(SB)/4, $0x00000002
+DATA ·neonPool<>+952(SB)/4, $0x00000002
+DATA ·neonPool<>+956(SB)/4, $0x00000002
+GLOBL ·neonPool<>(SB), RODATA|NOPTR, $960

@@ -62,6 +62,7 @@ var tierAVX512 = Tier{
 	NormBwd:       normBwdAVX512,
 	MulAxpy:       mulAxpyAVX512,
 	Rotate:        rotateAVX512,
+	Turn:          turnAVX512,
 	AdamW:         adamWAVX512,
 	PanelSoftmax:  panelSoftmaxAVX512,
 	PanelScale:    panelScaleAVX512,
@@ -847,6 +848,22 @@ func rotateAVX512(ya []float32, yb []float32, a []float32, b []float32, cos []fl
 //go:noescape
 func rotateAVX512Asm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
 
+// turnAVX512 works like turnGo.
+func turnAVX512(sin []float32, cos []float32, freqs []float32, pos float32, a float32) (most float32) {
+	n := len(sin)
+	cos = cos[:n]
+	freqs = freqs[:n]
+	if raceEnabled {
+		raceWrite(sin, 1, 0, len(sin))
+		raceWrite(cos, 1, 0, len(cos))
+		raceRead(freqs, 1, 0, len(freqs))
+	}
+	return turnAVX512Asm(unsafe.SliceData(sin), unsafe.SliceData(cos), unsafe.SliceData(freqs), pos, a, n)
+}
+
+//go:noescape
+func turnAVX512Asm(sin *float32, cos *float32, freqs *float32, pos float32, a float32, n int) (most float32)
+
 // adamWAVX512 works like adamWGo.
 func adamWAVX512(w []float32, m []float32, v []float32, grad []float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32) {
 	n := len(w)
@@ -982,6 +999,7 @@ var tierAVX2 = Tier{
 	NormBwd:       normBwdAVX2,
 	MulAxpy:       mulAxpyAVX2,
 	Rotate:        rotateAVX2,
+	Turn:          turnAVX2,
 	AdamW:         adamWAVX2,
 	PanelSoftmax:  panelSoftmaxAVX2,
 	PanelScale:    panelScaleAVX2,
@@ -1766,6 +1784,22 @@ func rotateAVX2(ya []float32, yb []float32, a []float32, b []float32, cos []floa
 
 //go:noescape
 func rotateAVX2Asm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
+
+// turnAVX2 works like turnGo.
+func turnAVX2(sin []float32, cos []float32, freqs []float32, pos float32, a float32) (most float32) {
+	n := len(sin)
+	cos = cos[:n]
+	freqs = freqs[:n]
+	if raceEnabled {
+		raceWrite(sin, 1, 0, len(sin))
+		raceWrite(cos, 1, 0, len(cos))
+		raceRead(freqs, 1, 0, len(freqs))
+	}
+	return turnAVX2Asm(unsafe.SliceData(sin), unsafe.SliceData(cos), unsafe.SliceData(freqs), pos, a, n)
+}
+
+//go:noescape
+func turnAVX2Asm(sin *float32, cos *float32, freqs *float32, pos float32, a float32, n int) (most float32)
 
 // adamWAVX2 works like adamWGo.
 func adamWAVX2(w []float32, m []float32, v []float32, grad []float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32) {

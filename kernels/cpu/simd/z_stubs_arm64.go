@@ -62,6 +62,7 @@ var tierNEON = Tier{
 	NormBwd:       normBwdNEON,
 	MulAxpy:       mulAxpyNEON,
 	Rotate:        rotateNEON,
+	Turn:          turnNEON,
 	AdamW:         adamWNEON,
 	PanelSoftmax:  panelSoftmaxNEON,
 	PanelScale:    panelScaleNEON,
@@ -846,6 +847,22 @@ func rotateNEON(ya []float32, yb []float32, a []float32, b []float32, cos []floa
 
 //go:noescape
 func rotateNEONAsm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
+
+// turnNEON works like turnGo.
+func turnNEON(sin []float32, cos []float32, freqs []float32, pos float32, a float32) (most float32) {
+	n := len(sin)
+	cos = cos[:n]
+	freqs = freqs[:n]
+	if raceEnabled {
+		raceWrite(sin, 1, 0, len(sin))
+		raceWrite(cos, 1, 0, len(cos))
+		raceRead(freqs, 1, 0, len(freqs))
+	}
+	return turnNEONAsm(unsafe.SliceData(sin), unsafe.SliceData(cos), unsafe.SliceData(freqs), pos, a, n)
+}
+
+//go:noescape
+func turnNEONAsm(sin *float32, cos *float32, freqs *float32, pos float32, a float32, n int) (most float32)
 
 // adamWNEON works like adamWGo.
 func adamWNEON(w []float32, m []float32, v []float32, grad []float32, clip float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, rate float32, root float32, eps float32) {

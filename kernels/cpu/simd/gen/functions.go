@@ -97,6 +97,25 @@ func log(k *Kernel, x V) V {
 	return k.Select(x, Unordered, x, x, r)
 }
 
+// sincos is exact to 1e-7 for the angle hi + lo below 2^20, lo being what hi was
+// rounded by. The quarter turns in it are taken off with pi/2 in two parts: n
+// times the first is exact, and so is its difference to hi.
+func sincos(k *Kernel, hi, lo V) (sin, cos V) {
+	const first, second = 0x1.921fb6p+0, -0x1.777a5cp-25
+	t := k.FMA(hi, k.C(2/math.Pi), k.C(magic))
+	n := k.Sub(t, k.C(magic))
+	r := k.Add(k.FNMA(n, k.C(first), hi), k.FNMA(n, k.C(second), lo))
+	s := k.Mul(r, r)
+	p := poly(k, s, -0.1666666716337204, 0.008333329111337662, -0.00019839162996504456, 2.716712060646387e-06)
+	sin = k.FMA(k.Mul(r, s), p, r)
+	q := poly(k, s, 0.0416666679084301, -0.0013888883404433727, 2.4799295715638436e-05, -2.7192444918000547e-07)
+	cos = k.FMA(k.Mul(s, s), q, k.FMA(s, k.C(-0.5), k.C(1)))
+	one := k.Bits(1)
+	odd := k.Float(k.And(t, one))
+	minus := func(x, quarter V) V { return k.Xor(x, k.Shl(k.And(quarter, k.Bits(2)), 30)) }
+	return minus(k.Select(odd, Greater, k.C(0), cos, sin), t), minus(k.Select(odd, Greater, k.C(0), sin, cos), k.AddI(t, one))
+}
+
 // maxNaN is NaN if a or b is: each maximum alone would lose one of the two.
 func maxNaN(k *Kernel, a, b V) V {
 	if k.Tier() == "neon" {

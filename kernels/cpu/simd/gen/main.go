@@ -108,6 +108,7 @@ var kernels = []struct {
 	{"NormBwd", normBwd},
 	{"MulAxpy", mulAxpy},
 	{"Rotate", rotate},
+	{"Turn", turn},
 	{"AdamW", adamW},
 
 	{"PanelSoftmax", panelSoftmax},

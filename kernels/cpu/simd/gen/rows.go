@@ -148,3 +148,20 @@ func rotate(k *Kernel) {
 		k.Store(yb, k.FMA(p, s, k.Mul(q, c)))
 	})
 }
+
+// turn is the sines and cosines of pos freqs, times a, and the largest angle.
+func turn(k *Kernel) {
+	sin, cos, freqs := k.Out("sin", F32), k.Out("cos", F32), k.In("freqs", F32)
+	pos, a := k.Scalar("pos"), k.Scalar("a")
+	m := newMost(k, 1)
+	k.Loop(1, func(u int) {
+		f := k.Load(freqs)
+		hi := k.Mul(pos, f)
+		lo := k.Sub(k.C(0), k.FNMA(pos, f, hi))
+		m.add(u, abs(k, hi))
+		s, c := sincos(k, hi, lo)
+		k.Store(sin, k.Mul(a, s))
+		k.Store(cos, k.Mul(a, c))
+	})
+	m.result()
+}
