@@ -41,11 +41,7 @@ var portable = Tier{
 	SiLUBwd: func(dgate, dup, gate, up, dy []float32) { gateBwdGo(dgate, dup, gate, up, dy, silu) },
 	GELUBwd: func(dgate, dup, gate, up, dy []float32) { gateBwdGo(dgate, dup, gate, up, dy, gelu) },
 	NormRow: normRowGo, Dot3: dot3Go, NormBwd: normBwdGo, MulAxpy: mulAxpyGo,
-<<<<<<< HEAD
-	Rotate: rotateGo, AdamW: adamWGo,
+	Rotate: rotateGo, Turn: turnGo, AdamW: adamWGo,
 
 	PanelSoftmax: panelSoftmaxGo, PanelScale: panelScaleGo, PanelGrad: panelGradGo,
-=======
-	Rotate: rotateGo, Turn: turnGo, AdamW: adamWGo,
->>>>>>> 0ee0f16 (kernels/cpu: compute the angles of RoPE in vector kernels)
 }
