@@ -59,9 +59,10 @@ type builder struct {
 	tier    *simd.Tier
 	steps   []step
 	instr   int
-	flops   int64   // of the current instruction
-	used    int64   // scratch of the current instruction so far
-	scratch []int64 // per instruction
+	flops   int64      // of the current instruction
+	used    int64      // scratch of the current instruction so far
+	scratch []int64    // per instruction
+	packs   [2]operand // scratch of the current instruction for packed operands
 }
 
 // build lowers a whole program.
@@ -72,7 +73,7 @@ func build(p *kernels.Program, tier *simd.Tier) (*builder, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cpu: %s: instruction %d: %w", p.Name, i, err)
 		}
-		b.instr, b.used = i, 0
+		b.instr, b.used, b.packs = i, 0, [2]operand{}
 		b.flops = kernels.CostOf(p, in, d).FLOPs
 		lowerings(in.Op)(b, in, d)
 		b.scratch[i] = b.used

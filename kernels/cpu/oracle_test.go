@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"graft/kernels"
+	"graft/kernels/cpu/simd"
 	"graft/kernels/plan"
 	"graft/kernels/ref"
 )
@@ -141,6 +142,12 @@ func (t *trial) content(seed uint64) [][]byte {
 // demands equal bits, and holds the result to the row's bound.
 func (tr *trial) check(t *testing.T) {
 	t.Helper()
+	tr.checkOn(t, simd.Best())
+}
+
+// checkOn does so with the kernels of a tier.
+func (tr *trial) checkOn(t *testing.T, tier *simd.Tier) {
+	t.Helper()
 	content := tr.content(1)
 	in := tr.p.Code[0]
 	want, err := ref.Eval(tr.p, in, func(v kernels.View) []float64 {
@@ -154,7 +161,9 @@ func (tr *trial) check(t *testing.T) {
 		threads    int
 		concurrent bool
 	}{{1, false}, {3, false}, {2, true}} {
-		ex, mem := compile(t, open(t, c.threads, c.concurrent), tr.p, content)
+		be := open(t, c.threads, c.concurrent)
+		be.tier = tier
+		ex, mem := compile(t, be, tr.p, content)
 		if err := ex.Run(context.Background(), 1); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,12 @@ type Tier struct {
 	Gemm          func(kc int, a, b, c []float32, ldc int, acc bool)
 	MR, NR, Lanes int // NR is a multiple of Lanes
 
+	// Blocks of a product: k that the micro-kernel should see at once, and
+	// columns of B that are used together. They are constants of the tier,
+	// since KC decides how sums are rounded. Work is how many products of
+	// elements make a task: those of a tenth of a millisecond or less.
+	KC, NC, Work int
+
 	// GemmPart does so for the first 2(part/V) + 2 rows and Lanes (part%V + 1)
 	// columns of the tile, V being NR/Lanes; nil where there is none. Edge
 	// does it for any part.

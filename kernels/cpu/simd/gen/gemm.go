@@ -18,6 +18,15 @@ func tileVecs(isa ISA) int {
 	return 4
 }
 
+// Blocks of k and of columns: of B they are to stay in the second cache, 256
+// KiB at least, while a panel of A stays in the first.
+const (
+	blockK = 352
+	blockN = 256
+
+	taskWork = 1 << 22
+)
+
 // product is one micro-kernel while it is described.
 type product struct {
 	*Kernel

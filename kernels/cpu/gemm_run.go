@@ -1,0 +1,176 @@
+package cpu
+
+import (
+	"graft/kernels"
+	"graft/kernels/cpu/simd"
+)
+
+// gemm is a product bound to memory.
+type gemm struct {
+	gemmShape
+	p              product
+	mk             *simd.Tier
+	a, b, c        *array
+	bias, residual *array
+	lda, ldb, ldc  int
+	ldr            int
+	pa, pb         []float32 // packed operands, for all tiles
+	bufs           tileBuffers
+}
+
+func bindGemm(m *memory, p product, g gemmShape, mk *simd.Tier) *gemm {
+	r := len(p.c.shape) - 2
+	x := &gemm{gemmShape: g, p: p, mk: mk, a: m.array(p.a), b: m.array(p.b), c: m.array(p.c),
+		lda: p.a.stride[r], ldb: p.b.stride[r], ldc: p.c.stride[r], bufs: g.tileBuffers(&p, mk)}
+	if p.bias != nil {
+		x.bias = m.array(*p.bias)
+	}
+	if p.residual != nil {
+		x.residual, x.ldr = m.array(*p.residual), p.residual.stride[r]
+	}
+	return x
+}
+
+func (x *gemm) bindPacked(m *memory, pa, pb operand) {
+	if x.gemmShape.packA {
+		x.pa = m.array(pa).f
+	}
+	if x.gemmShape.packB {
+		x.pb = m.array(pb).f
+	}
+}
+
+// tileBuffers are the lengths of what a task needs for its tile.
+type tileBuffers struct {
+	a, b int // packed operands, one block of k
+	own  int // sums, where c is not F32
+	edge int // a tile of the micro-kernel
+	buf  int // widened rows
+}
+
+func (l tileBuffers) size() int { return l.a + l.b + l.own + l.edge + l.buf }
+
+func (g *gemmShape) tileBuffers(p *product, t *simd.Tier) tileBuffers {
+	l := tileBuffers{edge: t.MR * t.NR, buf: g.tn}
+	if !g.packA {
+		l.a = g.tm * g.kc
+	}
+	if !g.packB {
+		l.b = g.tn * g.kc
+	}
+	if p.c.dt != kernels.F32 {
+		l.own = g.tm * g.tn
+	}
+	if p.a.dt != kernels.F32 || p.b.dt != kernels.F32 {
+		l.buf = max(16*g.kc, 8*g.tm, 8*g.tn)
+	}
+	return l
+}
+
+// task computes one tile of c. It starts from what is added to the product
+// and then accumulates the blocks of k, in c itself where that is F32.
+func (x *gemm) task(t int, local []float32) {
+	batch, t := t/(x.mt*x.nt), t%(x.mt*x.nt)
+	i0, j0 := t/x.nt*x.tm, t%x.nt*x.tn
+	m, n := min(x.tm, x.m-i0), min(x.tn, x.n-j0)
+	ap, bp := carve(&local, x.bufs.a), carve(&local, x.bufs.b)
+	own, edge := carve(&local, x.bufs.own), carve(&local, x.bufs.edge)
+	buf := carve(&local, x.bufs.buf)
+	co := x.batch.offset(2, batch) + i0*x.ldc + j0
+	w, ldw := own, n
+	if x.c.dt == kernels.F32 {
+		w, ldw = x.c.f[co:], x.ldc
+	}
+	mr, nr := x.mk.MR, x.mk.NR
+	for k0 := 0; k0 < x.k; k0 += x.kc {
+		kc := min(x.kc, x.k-k0)
+		if x.gemmShape.packB {
+			bp = x.pb[k0*(blocks(x.n, nr)*nr)+j0*kc:]
+		} else {
+			x.packB(bp, batch, j0, n, k0, kc, buf)
+		}
+		if x.gemmShape.packA {
+			ap = x.pa[k0*(blocks(x.m, mr)*mr)+i0*kc:]
+		} else {
+			x.packA(ap, batch, i0, m, k0, kc, buf)
+		}
+		for i := 0; i < m; i += mr {
+			acc := k0 > 0 || x.begin(w[i*ldw:], ldw, batch, i0+i, j0, min(mr, m-i), n, buf)
+			x.multiply(w[i*ldw:], ldw, ap[i*kc:], bp, min(mr, m-i), n, kc, acc, edge)
+		}
+	}
+	if x.c.dt != kernels.F32 {
+		for i := range m {
+			x.c.store(co+i*x.ldc, w[i*ldw:i*ldw+n])
+		}
+	}
+}
+
+// packA packs m rows of alpha op(a) from row i0 and column k0 on.
+func (x *gemm) packA(dst []float32, batch, i0, m, k0, kc int, buf []float32) {
+	at := x.batch.offset(0, batch)
+	if x.p.transA {
+		packColumns(dst, x.a, at+k0*x.lda+i0, x.lda, m, kc, x.mk.MR, x.p.alpha, buf)
+	} else {
+		packRows(dst, x.a, at+i0*x.lda+k0, x.lda, m, kc, x.mk.MR, x.p.alpha, buf)
+	}
+}
+
+// packB packs n columns of op(b) from row k0 and column j0 on.
+func (x *gemm) packB(dst []float32, batch, j0, n, k0, kc int, buf []float32) {
+	at := x.batch.offset(1, batch)
+	if x.p.transB {
+		packRows(dst, x.b, at+j0*x.ldb+k0, x.ldb, n, kc, x.mk.NR, 1, buf)
+	} else {
+		packColumns(dst, x.b, at+k0*x.ldb+j0, x.ldb, n, kc, x.mk.NR, 1, buf)
+	}
+}
+
+// begin puts beta c + bias + residual into rows of w; it returns false when
+// there is nothing to add and w is left as it is.
+func (x *gemm) begin(w []float32, ldw, batch, i0, j0, m, n int, buf []float32) bool {
+	beta := x.p.beta
+	if beta == 0 && x.bias == nil && x.residual == nil {
+		return false
+	}
+	co := x.batch.offset(2, batch) + i0*x.ldc + j0
+	if beta == 1 && x.bias == nil && x.residual == nil && x.c.dt == kernels.F32 && &w[0] == &x.c.f[co] {
+		return true
+	}
+	for i := range m {
+		dst := w[i*ldw : i*ldw+n]
+		if beta != 0 { // first: it may lie in w
+			x.mk.Scale(dst, x.c.load(co+i*x.ldc, n, buf), beta)
+		}
+		if x.residual != nil {
+			r := x.residual.load(x.batch.offset(3, batch)+(i0+i)*x.ldr+j0, n, buf)
+			if beta == 0 {
+				copy(dst, r)
+			} else {
+				x.mk.Axpy(dst, r, 1)
+			}
+		}
+		if x.bias == nil {
+			continue
+		}
+		if beta == 0 && x.residual == nil {
+			copy(dst, x.bias.load(j0, n, buf))
+		} else {
+			x.mk.Axpy(dst, x.bias.load(j0, n, buf), 1)
+		}
+	}
+	return true
+}
+
+// multiply runs the micro-kernel over the panels of B for at most MR rows.
+func (x *gemm) multiply(w []float32, ldw int, a, bp []float32, m, n, kc int, acc bool, edge []float32) {
+	mr, nr := x.mk.MR, x.mk.NR
+	for j := 0; j < n; j += nr {
+		b := bp[j*kc:]
+		if m == mr && j+nr <= n {
+			x.mk.Gemm(kc, a, b, w[j:], ldw, acc)
+		} else {
+			x.mk.Edge(m, min(nr, n-j), kc, a, b, w[j:], ldw, acc, edge)
+		}
+	}
+}
