@@ -9,7 +9,7 @@ type Batch struct {
 	B, T int
 
 	IDs       []int32 // (B, T), padding is Options.Pad
-	Targets   []int32 // (B, T), the token behind each; -1 in padding
+	Targets   []int32 // (B, T), the token behind each; -1 in padding and where that token is not marked
 	Positions []int32 // (B, T), from 0 in every piece of a document
 	Documents []int32 // (2, B, T), first and one past last position of each token's piece within its row
 	Order     []int32 // (N), token indices sorted by id, equal ids in order
@@ -43,6 +43,19 @@ func newBatch(b, t, langs int) *Batch {
 	}
 }
 
+// unmarked takes back the targets among the n at position t of row r that are
+// not marked; marks begins with the first target's.
+func (b *Batch) unmarked(r, t int, marks []bool, lang uint8) {
+	at := r*b.T + t
+	for i, m := range marks {
+		if !m {
+			b.Targets[at+i] = -1
+			b.NumTargets--
+			b.LangTokens[lang]--
+		}
+	}
+}
+
 // PairsWithin returns the (query, key) pairs that attention with a sliding
 // window sees: the token itself and window-1 before it. A window of 0 is none.
 func (b *Batch) PairsWithin(window int) int64 {
@@ -51,7 +64,7 @@ func (b *Batch) PairsWithin(window int) int64 {
 	}
 	pairs := int64(0)
 	for i, p := range b.Positions {
-		if b.Targets[i] >= 0 {
+		if b.Index[i] >= 0 {
 			pairs += int64(min(int(p)+1, window))
 		}
 	}

@@ -22,7 +22,16 @@ type Policy struct {
 	EOS        int32 // the id, used when AppendEOS is set
 }
 
-// Corpus is a list of tokenised documents of one language.
+// Marker turns a document into token ids and tells which of them are to be
+// learned, appended to ids and marks; bytes is how much text those stand for. A
+// document for which it appends nothing is left out. It must be safe for
+// concurrent use.
+type Marker interface {
+	AppendMarked(ids []int32, marks []bool, text string) (_ []int32, _ []bool, bytes int, err error)
+}
+
+// Corpus is a list of tokenised documents of one language. In a marked one only
+// marked tokens are targets; whatever else counts tokens counts all of them.
 type Corpus struct {
 	path, lang    string
 	store         *store
@@ -30,6 +39,7 @@ type Corpus struct {
 	tokens, bytes int64
 	pairs         int64 // neighbouring tokens, the sum of tokens-1
 	hash          string
+	marked        bool
 }
 
 // doc says where a document lies in the store.
@@ -40,15 +50,24 @@ type doc struct {
 
 // store holds ids in chunks, so that it grows without being copied; corpora
 // split from one another share it. A document lies in one chunk.
-type store struct{ chunks [][]int32 }
+type store struct {
+	chunks [][]int32
+	marks  [][]bool // of the ids in chunks; nil in a corpus that is not marked
+}
 
 const chunkTokens = 1 << 20
 
-func (s *store) add(ids []int32) (chunk, start uint32) {
+func (s *store) add(ids []int32, marks []bool) (chunk, start uint32) {
 	last := len(s.chunks) - 1
 	if last < 0 || len(s.chunks[last])+len(ids) > cap(s.chunks[last]) {
 		s.chunks = append(s.chunks, make([]int32, 0, max(chunkTokens, len(ids))))
+		if marks != nil {
+			s.marks = append(s.marks, make([]bool, 0, max(chunkTokens, len(ids))))
+		}
 		last++
+	}
+	if marks != nil {
+		s.marks[last] = append(s.marks[last], marks...)
 	}
 	c := &s.chunks[last]
 	start = uint32(len(*c))
@@ -87,6 +106,16 @@ func (c *Corpus) IDs(i int) []int32 {
 	return c.store.chunks[d.chunk][d.start : int(d.start)+int(d.tokens)]
 }
 
+// Marks tells which of document i's ids are to be learned; it is nil when all
+// are. It must not be changed.
+func (c *Corpus) Marks(i int) []bool {
+	if !c.marked {
+		return nil
+	}
+	d := c.docs[i]
+	return c.store.marks[d.chunk][d.start : int(d.start)+int(d.tokens)]
+}
+
 // DocBytes is the number of UTF-8 bytes of document i's text.
 func (c *Corpus) DocBytes(i int) int64 { return int64(c.docs[i].bytes) }
 
@@ -99,8 +128,9 @@ func (c *Corpus) covered(i, n int) int64 {
 	return int64(d.bytes) * int64(n) / int64(d.tokens-1)
 }
 
-// add takes over the ids of a text of n bytes.
-func (c *Corpus) add(ids []int32, n int) error {
+// add takes over the ids of a text of n bytes, and in a marked corpus their
+// marks.
+func (c *Corpus) add(ids []int32, marks []bool, n int) error {
 	if len(ids) > math.MaxInt32 || n > math.MaxInt32 || len(c.docs) == math.MaxInt32 {
 		return fmt.Errorf("document %d: %d tokens in %d bytes are too many", len(c.docs)+1, len(ids), n)
 	}
@@ -109,7 +139,7 @@ func (c *Corpus) add(ids []int32, n int) error {
 			return fmt.Errorf("document %d: token %d: expected an id of at least 0, found %d", len(c.docs)+1, i, id)
 		}
 	}
-	chunk, start := c.store.add(ids)
+	chunk, start := c.store.add(ids, marks)
 	c.append(doc{chunk, start, int32(len(ids)), int32(n)})
 	return nil
 }
@@ -139,7 +169,7 @@ func (p Policy) encode(dst []int32, enc Encoder, text string) ([]int32, error) {
 func (c *Corpus) AddText(enc Encoder, p Policy, text string) error {
 	ids, err := p.encode(nil, enc, text)
 	if err == nil {
-		err = c.add(ids, len(text))
+		err = c.add(ids, nil, len(text))
 	}
 	if err != nil {
 		return fmt.Errorf("data: %s: %w", c.path, err)
@@ -169,8 +199,8 @@ func (c *Corpus) Split(h HoldOut) (train, held *Corpus, err error) {
 			first--
 		}
 	}
-	train = &Corpus{path: c.path, lang: c.lang, store: c.store}
-	held = &Corpus{path: c.path, lang: c.lang, store: c.store}
+	train = &Corpus{path: c.path, lang: c.lang, store: c.store, marked: c.marked}
+	held = &Corpus{path: c.path, lang: c.lang, store: c.store, marked: c.marked}
 	for i, d := range c.docs {
 		if i >= first || h.Every > 0 && i%h.Every == h.Every-1 {
 			held.append(d)
@@ -203,6 +233,13 @@ func (c *Corpus) Fingerprint() string {
 				buf = buf[:0]
 			}
 			buf = binary.LittleEndian.AppendUint32(buf, uint32(id))
+		}
+		for _, m := range c.Marks(i) {
+			if len(buf) > 1<<14-8 {
+				h.Write(buf)
+				buf = buf[:0]
+			}
+			buf = append(buf, map[bool]byte{true: 1}[m])
 		}
 		if len(buf) > 1<<13 {
 			h.Write(buf)

@@ -27,7 +27,7 @@ func readJSONLines(r io.Reader, name string, o ReadOptions, yield func(Document)
 		if len(line) == 0 {
 			continue
 		}
-		text, err := field(line, o.Field)
+		text, err := o.text(line)
 		if err != nil {
 			return fmt.Errorf("data: %s:%d: %w", name, l.line, err)
 		}
@@ -71,7 +71,7 @@ func readJSON(r io.Reader, name string, o ReadOptions, yield func(Document) bool
 		if i := invalidUTF8(raw); i >= 0 {
 			return fmt.Errorf("data: %s: element %d: byte offset %d: expected UTF-8, found byte 0x%02x", name, n, dec.InputOffset()-int64(len(raw)-i), raw[i])
 		}
-		text, err := element(raw, o.Field)
+		text, err := o.element(raw)
 		if err != nil {
 			return fmt.Errorf("data: %s: element %d: %w", name, n, err)
 		}
@@ -114,15 +114,26 @@ func (c *cappedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// text returns what a document is of a JSON object: the field, or all of it.
+func (o ReadOptions) text(obj []byte) (string, error) {
+	if o.Objects {
+		if !json.Valid(obj) {
+			return field(obj, o.Field) // which says what is wrong
+		}
+		return string(obj), nil
+	}
+	return field(obj, o.Field)
+}
+
 // element returns the text of an array's element: a string itself, or the
 // field of an object.
-func element(raw []byte, name string) (string, error) {
-	if raw[0] == '"' {
+func (o ReadOptions) element(raw []byte) (string, error) {
+	if raw[0] == '"' && !o.Objects {
 		var s string
 		err := json.Unmarshal(raw, &s)
 		return s, err
 	}
-	return field(raw, name)
+	return o.text(raw)
 }
 
 // field returns the string in the named field of a JSON object. Escaped lone

@@ -12,6 +12,7 @@ import (
 type LoadOptions struct {
 	Read     ReadOptions
 	Policy   Policy
+	Marker   Marker                      // makes a marked corpus, in the place of encoder and policy; nil is none
 	Workers  int                         // texts tokenised at a time; 0 is one a processor
 	Progress func(docs int, bytes int64) // called now and then with the totals so far; nil is none
 }
@@ -25,7 +26,7 @@ func Load(ctx context.Context, path, lang string, enc Encoder, o LoadOptions) (*
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	l := &loader{enc: enc, policy: o.Policy, todo: make(chan *batchOfTexts), inOrder: make(chan *batchOfTexts, 2*workers)}
+	l := &loader{enc: enc, policy: o.Policy, marker: o.Marker, todo: make(chan *batchOfTexts), inOrder: make(chan *batchOfTexts, 2*workers)}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
@@ -34,6 +35,7 @@ func Load(ctx context.Context, path, lang string, enc Encoder, o LoadOptions) (*
 		wg.Go(l.encode)
 	}
 	c := NewCorpus(path, lang)
+	c.marked = o.Marker != nil
 	for t := range l.inOrder {
 		select {
 		case <-t.done:
@@ -59,6 +61,7 @@ func Load(ctx context.Context, path, lang string, enc Encoder, o LoadOptions) (*
 type loader struct {
 	enc     Encoder
 	policy  Policy
+	marker  Marker
 	todo    chan *batchOfTexts
 	inOrder chan *batchOfTexts
 }
@@ -68,9 +71,13 @@ type batchOfTexts struct {
 	docs []Document
 	size int // bytes of text
 	ids  []int32
-	ends []int // where each document ends in ids; shorter than docs after an error
-	err  error // behind the last document in ends
-	done chan struct{}
+	// marks and lens belong to a marked corpus: which ids are to be learned, and
+	// the bytes of text that those of each document stand for.
+	marks []bool
+	lens  []int
+	ends  []int // where each document ends in ids; shorter than docs after an error
+	err   error // behind the last document in ends
+	done  chan struct{}
 }
 
 // textsBytes is about as much text as makes handing it over worth while.
@@ -112,16 +119,25 @@ func (l *loader) read(ctx context.Context, path string, o ReadOptions) {
 func (l *loader) encode() {
 	for t := range l.todo {
 		for _, d := range t.docs {
-			ids, err := l.policy.encode(t.ids, l.enc, d.Text)
-			if err != nil {
+			if err := l.encodeOne(t, d); err != nil {
 				t.err = at(d, err)
 				break
 			}
-			t.ids = ids
-			t.ends = append(t.ends, len(ids))
+			t.ends = append(t.ends, len(t.ids))
 		}
 		close(t.done)
 	}
+}
+
+func (l *loader) encodeOne(t *batchOfTexts, d Document) (err error) {
+	if l.marker == nil {
+		t.ids, err = l.policy.encode(t.ids, l.enc, d.Text)
+		return err
+	}
+	var n int
+	t.ids, t.marks, n, err = l.marker.AppendMarked(t.ids, t.marks, d.Text)
+	t.lens = append(t.lens, n)
+	return err
 }
 
 func at(d Document, err error) error {
@@ -131,7 +147,14 @@ func at(d Document, err error) error {
 func (t *batchOfTexts) addTo(c *Corpus) error {
 	start := 0
 	for i, end := range t.ends {
-		if err := c.add(t.ids[start:end], len(t.docs[i].Text)); err != nil {
+		n, marks := len(t.docs[i].Text), []bool(nil)
+		if c.marked {
+			if start == end {
+				continue // left out
+			}
+			n, marks = t.lens[i], t.marks[start:end]
+		}
+		if err := c.add(t.ids[start:end], marks, n); err != nil {
 			return at(t.docs[i], err)
 		}
 		start = end

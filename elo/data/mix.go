@@ -34,7 +34,7 @@ type Part struct {
 const DefaultTargetShare = 0.9
 
 // weights checks the parts and returns them with weights and targets set.
-func weights(parts []Part, u Unit) ([]Part, error) {
+func weights(parts []Part, u Unit, targetShare float64) ([]Part, error) {
 	if len(parts) == 0 {
 		return nil, fmt.Errorf("data: mix: expected at least one corpus, found none")
 	}
@@ -74,9 +74,9 @@ func weights(parts []Part, u Unit) ([]Part, error) {
 		case size[0] == 0:
 			p.Weight = p.size(u) / size[1]
 		case p.Target:
-			p.Weight = DefaultTargetShare * (p.size(u) / size[1])
+			p.Weight = targetShare * (p.size(u) / size[1])
 		default:
-			p.Weight = (1 - DefaultTargetShare) * (p.size(u) / size[0])
+			p.Weight = (1 - targetShare) * (p.size(u) / size[0])
 		}
 	}
 	return parts, nil

@@ -40,6 +40,7 @@ var ErrEmpty = errors.New("no documents")
 type ReadOptions struct {
 	Field    string   // field of a JSON object that holds the text; "" is "text"
 	Text     TextUnit // what a document of a .txt file is; "" is Paragraph
+	Objects  bool     // a document is a JSON object as it stands, not the text in a field; there are none in .txt files
 	MaxBytes int64    // longest line and document in bytes; 0 is DefaultMaxBytes, which is also the most
 }
 
@@ -278,6 +279,9 @@ func unexpected(err error) error {
 }
 
 func readText(r io.Reader, name string, o ReadOptions, yield func(Document) bool) error {
+	if o.Objects {
+		return fmt.Errorf("data: %s: expected .jsonl or .json, which hold objects, found text", name)
+	}
 	if o.Text == File {
 		return readWhole(r, name, o, yield)
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	// not with Tokens.
 	Whole bool
 	Pad   int32 // id of padding positions
+	// TargetShare is the part of the stream that target corpora get when no
+	// weights are given and there are others too; 0 is DefaultTargetShare.
+	TargetShare float64
 }
 
 // Stream is an endless-looking but finite sequence of rows made of documents
@@ -56,6 +59,9 @@ func NewStream(parts []Part, o Options) (*Stream, error) {
 	if o.Unit != Tokens && o.Unit != Bytes {
 		return nil, fmt.Errorf("data: mix unit: expected %q or %q, found %q", Tokens, Bytes, o.Unit)
 	}
+	if o.TargetShare == 0 {
+		o.TargetShare = DefaultTargetShare
+	}
 	if o.Epochs == 0 {
 		o.Epochs = 1
 	}
@@ -65,7 +71,7 @@ func NewStream(parts []Part, o Options) (*Stream, error) {
 	if o.Whole && o.Tokens > 0 {
 		return nil, fmt.Errorf("data: stream: expected an end after epochs for whole documents, found one after %d tokens", o.Tokens)
 	}
-	parts, err := weights(parts, o.Unit)
+	parts, err := weights(parts, o.Unit, o.TargetShare)
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +202,9 @@ func (s *Stream) fill(b *Batch, r int) bool {
 		doc, from, n, bytes, done := f.take(s.opt.SeqLen - t)
 		if b != nil {
 			b.piece(r, t, f.corpus.IDs(doc)[from:from+n+1], f.lang, doc, bytes)
+			if marks := f.corpus.Marks(doc); marks != nil {
+				b.unmarked(r, t, marks[from+1:from+n+1], f.lang)
+			}
 		}
 		if done {
 			f.skip(!s.opt.InOrder, s.opt.Seed, i)
