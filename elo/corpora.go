@@ -18,6 +18,7 @@ type corpora struct {
 	eval  []*data.Corpus
 	seq   int // positions of a sequence: the recipe's, capped by the model
 	pad   int32
+	chats bool // conversations
 }
 
 // loadCorpora tokenises what the recipe names and holds it against the model.
@@ -115,6 +116,11 @@ func CheckIDs(c *data.Corpus, tok *tokenizer.Tokenizer, vocab int) error {
 
 // stream mixes and packs the training corpora.
 func (c *corpora) stream(r *Recipe) (*data.Stream, error) {
+	if c.chats {
+		// Whole: what lies in the next row would not see what it answers.
+		return data.NewStream(c.parts, data.Options{SeqLen: c.seq, Seed: r.Seed, Epochs: r.SFT.NumEpochs, Whole: true,
+			Pad: c.pad, TargetShare: tuningShare})
+	}
 	return data.NewStream(c.parts, data.Options{SeqLen: c.seq, Seed: r.Seed, Unit: data.Unit(r.MixUnit),
 		Epochs: r.NumEpochs, Tokens: r.MaxTokens, Pad: c.pad})
 }

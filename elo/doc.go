@@ -6,8 +6,9 @@
 //	Pretrain    its layers train on the target language; the rest is frozen
 //	Reassemble  the trained layers overwrite theirs; every other tensor stays
 //	Align       the whole model trains on the rest of the same data
+//	TuneSFT     the whole model trains on conversations
 //
-// Run does all four from one Recipe, and equals them done one after another to
+// Run does all of it from one Recipe, and equals them done one after another to
 // the bit:
 //
 //	err := elo.Run(ctx, env, recipe)

@@ -98,6 +98,10 @@ const (
 	WhenAligned = "after alignment"
 	WhenFull    = "after full training"
 	WhenInPlace = "after training in place"
+
+	// Of conversations: the assistant's tokens alone.
+	WhenBeforeSFT = "before instruction tuning"
+	WhenSFT       = "after instruction tuning"
 )
 
 // EvalReport is an evaluation of a model on held-out text.

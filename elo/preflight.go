@@ -122,7 +122,7 @@ func (r *Recipe) space(ck *model.Checkpoint, verb string) (results, state int64,
 	switch {
 	case verb == verbPretrain:
 		return small + masters, perTrained * inLayers, nil
-	case verb == verbAlign || r.Method == MethodFull:
+	case verb == verbAlign || verb == verbSFT || r.onlySFT() || r.Method == MethodFull:
 		return whole, everything, nil
 	case r.Method == MethodInPlace:
 		return 2*whole + masters, everything, nil

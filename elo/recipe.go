@@ -47,6 +47,7 @@ type Recipe struct {
 	Pretrain   Stage     `yaml:"pretrain" json:"pretrain"`
 	Align      Stage     `yaml:"align" json:"align"`
 	Eval       []Dataset `yaml:"eval" json:"eval"`
+	SFT        SFT       `yaml:"sft" json:"sft"`
 }
 
 // Dataset is a corpus: a file or a directory of files, see data.Read.
@@ -77,14 +78,15 @@ type Stage struct {
 
 // Defaults are the paper's where it states them (learning rate 5e-6, cosine, one
 // epoch, sequences of 8192 tokens capped by the model, seed 42, a tenth of the
-// data for alignment) and common ones elsewhere (3 % warm-up, norm clipped at 1,
+// data for alignment, ten epochs of conversations) and common ones elsewhere (3 % warm-up, norm clipped at 1,
 // no weight decay, a state saved every 500 steps).
 func Defaults() Recipe {
 	o := optim.Defaults()
 	s := Stage{LearningRate: 5e-6, Scheduler: "cosine", WarmupRatio: 0.03, DecayRatio: 0.1, MaxGradNorm: 1,
 		Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Eps}
 	return Recipe{Method: MethodELO, Layers: "first,last", SequenceLen: 8192, MicroBatchSize: 1, GradientAccumulationSteps: 1,
-		Seed: 42, NumEpochs: 1, SaveSteps: 500, DType: "auto", Optimizer: "adamw", MixUnit: string(data.Tokens), AlignShare: 0.1, Pretrain: s, Align: s}
+		Seed: 42, NumEpochs: 1, SaveSteps: 500, DType: "auto", Optimizer: "adamw", MixUnit: string(data.Tokens), AlignShare: 0.1, Pretrain: s, Align: s,
+		SFT: SFT{NumEpochs: 10, Stage: s}}
 }
 
 // Check reports the first value that makes no sense, by its key.
@@ -117,7 +119,7 @@ func (r *Recipe) Check() error {
 		return bad("mix_unit", r.MixUnit, "tokens or bytes")
 	case r.Optimizer != "adamw" && r.Optimizer != "adamw_torch":
 		return bad("optimizer", r.Optimizer, "adamw")
-	case len(r.Datasets) == 0:
+	case len(r.Datasets) == 0 && !r.onlySFT():
 		return bad("datasets", "none", "at least one corpus")
 	}
 	if _, err := r.storage(kernels.F32); err != nil {
@@ -132,7 +134,10 @@ func (r *Recipe) Check() error {
 	if err := r.Pretrain.check("pretrain"); err != nil {
 		return err
 	}
-	return r.Align.check("align")
+	if err := r.Align.check("align"); err != nil {
+		return err
+	}
+	return r.SFT.check()
 }
 
 func checkDatasets(key string, ds []Dataset) error {

@@ -122,8 +122,9 @@ func differs(a, b reflect.Value, path string) string {
 		}
 		return path
 	}
+	fields := fieldsOf(a.Type())
 	for i, key := range keysOf(a.Type()) {
-		if k := differs(a.Field(i), b.Field(i), join(path, key)); k != "" {
+		if k := differs(a.FieldByIndex(fields[i].Index), b.FieldByIndex(fields[i].Index), join(path, key)); k != "" {
 			return k
 		}
 	}
@@ -162,16 +163,29 @@ func full(v reflect.Value) reflect.Value { return v.Slice3(0, v.Len(), v.Len()) 
 
 func fieldByKey(v reflect.Value, key string) (reflect.Value, bool) {
 	if i := slices.Index(keysOf(v.Type()), key); i >= 0 {
-		return v.Field(i), true
+		return v.FieldByIndex(fieldsOf(v.Type())[i].Index), true
 	}
 	return reflect.Value{}, false
 }
 
-// keysOf lists a struct's keys, one for every field.
+// fieldsOf lists a struct's fields, with those of embedded structs in their
+// places.
+func fieldsOf(t reflect.Type) []reflect.StructField {
+	var fields []reflect.StructField
+	for _, f := range reflect.VisibleFields(t) {
+		if !f.Anonymous {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// keysOf lists a struct's keys, one for each of fieldsOf.
 func keysOf(t reflect.Type) []string {
-	keys := make([]string, t.NumField())
-	for i := range keys {
-		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+	var keys []string
+	for _, f := range fieldsOf(t) {
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		keys = append(keys, key)
 	}
 	return keys
 }
@@ -197,8 +211,8 @@ func unknownKey(t reflect.Type, path, key string) string {
 		}
 	}
 	if path == "" {
-		for i := range t.NumField() {
-			f := t.Field(i).Type
+		for i, field := range fieldsOf(t) {
+			f := field.Type
 			if f.Kind() == reflect.Struct && slices.Contains(keysOf(f), key) {
 				near = append(near, keysOf(t)[i]+"."+key)
 			}

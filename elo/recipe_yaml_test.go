@@ -59,7 +59,7 @@ func TestParseRecipeEmpty(t *testing.T) {
 func TestParseRecipeErrors(t *testing.T) {
 	for _, c := range []struct{ name, doc, want string }{
 		{"unknown key", "seed: 1\nsede: 2\n", `r.yaml:2: unknown key "sede": did you mean seed?`},
-		{"of another group", "seed: 1\n\nlearning_rate: 1\n", `r.yaml:3: unknown key "learning_rate": did you mean pretrain.learning_rate or align.learning_rate?`},
+		{"of another group", "seed: 1\n\nlearning_rate: 1\n", `r.yaml:3: unknown key "learning_rate": did you mean pretrain.learning_rate or align.learning_rate or sft.learning_rate?`},
 		{"of the top", "align:\n  seed: 1\n", `r.yaml:2: unknown key "seed" in align: did you mean seed?`},
 		{"nothing alike", "align:\n  zzzzzzzzzzzz: 1\n", `r.yaml:2: unknown key "zzzzzzzzzzzz" in align: the keys there are learning_rate, lr_scheduler, warmup_ratio,`},
 		{"in a list", "datasets:\n- path: a\n- pat: b\n", `r.yaml:3: unknown key "pat" in datasets.1: did you mean datasets.1.path?`},

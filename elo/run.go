@@ -19,6 +19,7 @@ const (
 	verbPretrain = "pretrain"
 	verbAlign    = "align"
 	verbRun      = "run"
+	verbSFT      = "sft"
 )
 
 // Pretrain trains the layers r.Layers of r.BaseModel as a small model, on the
@@ -71,9 +72,16 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 		return err
 	}
 	start := time.Now()
-	var c *corpora
-	err = env.beforeTraining(ctx, func(ctx context.Context) error {
-		c, err = loadCorpora(ctx, env, &r, ck)
+	var c, chats *corpora
+	err = env.beforeTraining(ctx, func(ctx context.Context) (err error) {
+		if verb != verbSFT && !(verb == verbRun && r.onlySFT()) {
+			if c, err = loadCorpora(ctx, env, &r, ck); err != nil {
+				return err
+			}
+		}
+		if verb == verbSFT || verb == verbRun && len(r.SFT.Datasets) > 0 {
+			chats, err = loadChats(ctx, env, &r, ck)
+		}
 		return err
 	})
 	if err != nil {
@@ -88,7 +96,7 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 		env.report().Note(note)
 	}
 	env.report().Note(fmt.Sprintf("tokenised in %.1f s", env.Times.Tokenise))
-	p := &pipeline{env: env, r: &r, ck: ck, c: c, rs: resume{Verb: verb, Force: env.Force}, from: from, quantised: base}
+	p := &pipeline{env: env, r: &r, ck: ck, c: c, chats: chats, output: r.OutputDir, rs: resume{Verb: verb, Force: env.Force}, from: from, quantised: base}
 	switch verb {
 	case verbPretrain:
 		err = p.pretrain(ctx, r.OutputDir)
@@ -96,6 +104,8 @@ func begin(ctx context.Context, env *Env, r Recipe, verb string, from *saved) (e
 		err = p.align(ctx)
 	case verbRun:
 		err = p.run(ctx)
+	case verbSFT:
+		err = p.sft(ctx, "")
 	default:
 		err = fmt.Errorf("elo: %s: unknown verb %q", from.dir, verb)
 	}
@@ -111,6 +121,8 @@ type pipeline struct {
 	r         *Recipe
 	ck        *model.Checkpoint
 	c         *corpora
+	chats     *corpora // conversations; nil without instruction tuning
+	output    string   // where the result of continual pretraining goes
 	rs        resume
 	from      *saved // a state to go on from; nil once it has been used
 	quantised string // how the base's weights were, "" for not at all
@@ -262,13 +274,14 @@ func (p *pipeline) alignFrom(ctx context.Context, rec Record, cursor *data.Curso
 	}
 	p.reportScores(WhenAligned, done.scores)
 	p.complete(&rec, KindTrained, done)
-	return p.writeWhole(ctx, rec, done, p.r.OutputDir)
+	return p.writeWhole(ctx, rec, done, p.output, nil)
 }
 
-// writeWhole writes a model in which what was trained replaces the base's.
-func (p *pipeline) writeWhole(ctx context.Context, rec Record, done *trained, output string) error {
+// writeWhole writes a model in which what was trained replaces the base's, and
+// files the files of those names beside it.
+func (p *pipeline) writeWhole(ctx context.Context, rec Record, done *trained, output string, files map[string][]byte) error {
 	same := func(name string) string { return name }
-	err := done.keep(writeModel(ctx, p.env, p.ck, p.ck.Config, same, output, rec, done.WriteWeight))
+	err := done.keep(writeModel(ctx, p.env, p.ck, p.ck.Config, same, output, rec, done.WriteWeight, files))
 	return closing(err, done)
 }
 
@@ -278,8 +291,38 @@ func (p *pipeline) reportScores(when string, scores []eval.Scores) {
 	}
 }
 
-// run is the whole of a method.
+// run is all that a recipe asks for: a method, instruction tuning, or both.
 func (p *pipeline) run(ctx context.Context) error {
+	if p.chats == nil {
+		return p.method(ctx)
+	}
+	if p.c == nil {
+		return p.sft(ctx, "")
+	}
+	p.output = filepath.Clean(p.r.OutputDir) + ".pretrained"
+	if p.from == nil || p.from.Stage != StageSFT {
+		if err := preflight(p.output, p.r.BaseModel, p.env.Force); err != nil {
+			return err
+		}
+		if err := p.method(ctx); err != nil {
+			return err
+		}
+	}
+	ck, err := model.Open(p.output)
+	if err != nil {
+		return err
+	}
+	next := *p
+	next.ck = ck
+	last := StageAlign
+	if p.r.Method == MethodFull {
+		last = StageFull
+	}
+	return errors.Join(next.sft(ctx, last), ck.Close())
+}
+
+// method is the whole of a method of continual pretraining.
+func (p *pipeline) method(ctx context.Context) error {
 	if p.from == nil && p.r.Method != MethodFull {
 		if err := p.checkAlign(); err != nil {
 			return err
@@ -380,7 +423,7 @@ func (p *pipeline) full(ctx context.Context) error {
 	p.reportScores(WhenFull, done.scores)
 	rec := Record{Base: p.ck.Path, Depth: p.ck.Config.Layers}
 	p.complete(&rec, KindTrained, done)
-	return p.writeWhole(ctx, rec, done, p.r.OutputDir)
+	return p.writeWhole(ctx, rec, done, p.output, nil)
 }
 
 // inPlace trains the same layers as ELO, but inside the whole model, then
@@ -421,5 +464,5 @@ func (p *pipeline) inPlaceLayers(ctx context.Context, output string) error {
 	p.reportScores(WhenInPlace, done.scores)
 	rec := Record{Base: p.ck.Path, Depth: p.ck.Config.Layers, Layers: layers, Prefix: prefixes(layers)}
 	p.complete(&rec, KindGrafted, done)
-	return p.writeWhole(ctx, rec, done, output)
+	return p.writeWhole(ctx, rec, done, output, nil)
 }

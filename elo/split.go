@@ -50,14 +50,14 @@ func writeSmall(ctx context.Context, env *Env, ck *model.Checkpoint, layers []in
 		name, _ := model.OriginalName(small, layers)
 		return name
 	}
-	return writeModel(ctx, env, ck, cfg, original, output, rec, trained)
+	return writeModel(ctx, env, ck, cfg, original, output, rec, trained, nil)
 }
 
 // writeModel writes a model directory made of ck's tensors. source gives the
 // name in ck of each of its tensors. Masters of the trained ones are kept
-// beside when their stored type is less exact. Directories to spare are not
+// beside when their stored type is less exact, as are the files of more. Directories to spare are not
 // replaced, whatever env says.
-func writeModel(ctx context.Context, env *Env, ck *model.Checkpoint, cfg *model.Config, source func(string) string, output string, rec Record, trained values, spare ...string) error {
+func writeModel(ctx context.Context, env *Env, ck *model.Checkpoint, cfg *model.Config, source func(string) string, output string, rec Record, trained values, more map[string][]byte, spare ...string) error {
 	defer since(&env.Times.Save, time.Now())
 	if trained == nil {
 		trained = func(io.Writer, safetensors.DType, string) (bool, error) { return false, nil }
@@ -68,6 +68,7 @@ func writeModel(ctx context.Context, env *Env, ck *model.Checkpoint, cfg *model.
 	}
 	files := map[string][]byte{recordName: rec.encode()}
 	maps.Copy(files, ck.Companions())
+	maps.Copy(files, more)
 	return model.Write(output, model.WriteOptions{
 		Config: cfg, Source: ck.Dir, Spare: spare, Force: env.Force, DType: dtype,
 		Files: files,
@@ -143,7 +144,7 @@ func Reassemble(ctx context.Context, env *Env, base, small, layers, output strin
 	}
 	rec.Kind, rec.Base, rec.Depth, rec.Layers, rec.Prefix = KindGrafted, base, ck.Config.Layers, graft.layers, prefixes(graft.layers)
 	same := func(name string) string { return name }
-	return graft.layers, writeModel(ctx, env, ck, ck.Config, same, output, rec, graft.values, graft.small.Dir)
+	return graft.layers, writeModel(ctx, env, ck, ck.Config, same, output, rec, graft.values, nil, graft.small.Dir)
 }
 
 // grafting is an opened small model, seen from its base.

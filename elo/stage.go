@@ -18,6 +18,7 @@ const (
 	StagePretrain = "pretrain" // the small model's layers
 	StageAlign    = "align"    // everything, after the graft
 	StageFull     = "full"     // everything, on all of the data
+	StageSFT      = "sft"      // everything, on conversations
 	StageInPlace  = "inplace"  // the same layers inside the whole model
 )
 
