@@ -212,8 +212,8 @@ func unknownCommand(root *cobra.Command, name string) error {
 // verbs lists the verbs in the order of a run.
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newDemo(a), newFetch(a), newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a), newChatVector(a),
-		newEval(a), newGenerate(a), newInfo(a), newDiff(a), newTokenize(a), newBench(a), newDevices(a), newVersion(a),
+		newDemo(a), newFetch(a), newRun(a), newSplit(a), newPretrain(a), newReassemble(a), newAlign(a), newChatVector(a), newSFT(a),
+		newEval(a), newGenerate(a), newInfo(a), newDiff(a), newTokenize(a), newChatTemplate(a), newBench(a), newDevices(a), newVersion(a),
 	}
 }
 

@@ -37,6 +37,9 @@ var recipeKeys = []struct{ key, usage string }{
 	{"stage.adam_beta1", "AdamW's decay `rate` of the first moment"},
 	{"stage.adam_beta2", "AdamW's decay `rate` of the second moment"},
 	{"stage.adam_epsilon", "AdamW's `epsilon`"},
+	{"sft.num_epochs", "`times` the conversations are read"},
+	{"sft.chat_template", "`FILE` with a chat template, in the place of the model's, also in the output"},
+	{"sft.date", "what a template that asks is told: a `date` as 2026-12-31"},
 }
 
 // recipeFlag is one key of a recipe as a flag.
@@ -72,14 +75,15 @@ func (f recipeFlag) String() string {
 func (f recipeFlag) Type() string { return f.kind }
 
 // recipeFlags adds flags for the recipe's keys, all but those left out, in kebab
-// case. stage is pretrain or align, or "" for a verb without a stage.
+// case. stage is pretrain, align or sft, or "" for a verb without a stage.
 func recipeFlags(fs *pflag.FlagSet, r *elo.Recipe, stage string, except ...string) {
 	for _, k := range recipeKeys {
 		key, ofStage := strings.CutPrefix(k.key, "stage.")
-		if slices.Contains(except, key) || ofStage && stage == "" {
+		name, ofSFT := strings.CutPrefix(key, "sft.")
+		if slices.Contains(except, key) || ofStage && stage == "" || ofSFT && stage != "sft" {
 			continue
 		}
-		name := strings.ReplaceAll(key, "_", "-")
+		name = strings.ReplaceAll(name, "_", "-")
 		if ofStage {
 			key = stage + "." + key
 		}

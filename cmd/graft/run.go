@@ -88,7 +88,13 @@ func recipeHelp() string {
 			name, key = "  "+key, "pretrain."+key
 		}
 		if k.key == "stage.learning_rate" {
-			b.WriteString("  pretrain, align\n")
+			b.WriteString("  pretrain, align, sft\n")
+		}
+		if k.key == "sft.num_epochs" {
+			b.WriteString("  sft, which runs last when it has datasets of conversations, and eval\n")
+		}
+		if rest, ofSFT := strings.CutPrefix(k.key, "sft."); ofSFT {
+			name = "  " + rest
 		}
 		v, err := r.Get(key)
 		if err != nil {

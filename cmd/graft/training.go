@@ -144,7 +144,7 @@ func (o *trainOptions) checkUsage(cmd *cobra.Command) error {
 		return err
 	}
 	o.text.apply(&o.recipe)
-	if len(o.recipe.Datasets) == 0 {
+	if len(o.recipe.Datasets) == 0 && len(o.recipe.SFT.Datasets) == 0 {
 		return usagef("%s: --data is missing: a corpus to train on", cmd.Name())
 	}
 	if err := o.recipe.Check(); err != nil {

@@ -34,6 +34,14 @@ func TestRecipeKeys(t *testing.T) {
 			if key == "align" {
 				continue // the same keys as pretrain
 			}
+			if key == "sft" { // and some of its own
+				for j := range f.NumField() {
+					if own := f.Field(j); own.Type.Kind() != reflect.Slice && !own.Anonymous {
+						want = append(want, "sft."+own.Tag.Get("yaml"))
+					}
+				}
+				continue
+			}
 			for j := range f.NumField() {
 				want = append(want, "stage."+f.Field(j).Tag.Get("yaml"))
 			}
