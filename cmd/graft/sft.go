@@ -20,7 +20,7 @@ object has messages, each with role and content, and maybe tools:
 Only what the assistant says is learned, all its turns, with the token that ends them:
 graft chat-template shows which. Conversations keep to themselves; one that is longer
 than a sequence is cut there, one without an answer left out, and both are counted.
-A directory DATA:lang names its language; --source-data gets half of the mix.
+DATA:lang names the language; what --source-data brings is half of the mix.
 
 An interrupt finishes the step and saves the run in DIR.resume; --resume continues it
 to the same bits.`,

@@ -15,6 +15,13 @@
 // checked; a template that writes earlier turns otherwise once later ones follow
 // is refused with [ErrNotPrefix].
 //
+// # Where it differs from Transformers
+//
+// Parts of a content are joined to one text before the template sees them, so
+// that templates which know only texts take them too. A character that is spelt
+// in several tokens at the end of a generation block is marked whole; Transformers
+// marks its first token.
+//
 // # What it does not do
 //
 // Images and other parts that are not text, and running tools.
