@@ -11,8 +11,13 @@ import (
 // gradients of keys and values are read and written once for so many.
 func gradientQueries(t *simd.Tier) int { return blocks(128, t.NR) * t.NR }
 
+// gradientTasks is how many tasks there should be, where heads allow it.
+const gradientTasks = 32
+
 // lowerAttentionBwd gives each task a key head of a sequence, so that dk and
-// dv have one owner and their order of summation is fixed.
+// dv have one owner and their order of summation is fixed. Where those are few,
+// the query heads that share a key head are split, and a second step adds up
+// what each part has found.
 func lowerAttentionBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 	q, k, v := b.view(in.In[0]), b.view(in.In[1]), b.view(in.In[2])
 	o, lse, do := b.view(in.In[4]), b.view(in.In[5]), b.view(in.In[6])
@@ -22,23 +27,57 @@ func lowerAttentionBwd(b *builder, in kernels.Instr, d kernels.Dims) {
 	kp, vp := b.packKeys(x, nb, k, asRows, reads, vis), b.packKeys(x, nb, v, asRows, reads, vis)
 	kc := b.packKeys(x, nb, k, asColumns, reads, vis)
 	reads = append(append(append(reads, kp.operands()...), vp.operands()...), kc.operands()...)
-	b.add(step{
+	parts := min(x.nh/x.nk, blocks(gradientTasks, nb*x.nk))
+	main := step{
 		kernel: "attention_bwd", reads: append(reads, q, k, o, lse, do), writes: []operand{dq, dk, dv},
-		tasks: nb * x.nk, local: x.gradientLocal(),
-		bind: func(m *memory) task {
-			x := attentionBwd{heads: x, do: m.array(do), dq: m.array(dq), dk: m.array(dk), dv: m.array(dv)}
-			x.q, x.k, x.o, x.lse, x.vis = m.array(q), m.array(k), m.array(o), m.array(lse).f, vis(m)
-			x.kp, x.vp, x.kc = kp.bind(m), vp.bind(m), kc.bind(m)
-			return func(t int, local []float32) { x.head(t/x.nk, t%x.nk, local) }
-		},
-	})
+		tasks: nb * x.nk * parts, local: x.gradientLocal(parts),
+	}
+	var sums operand
+	if parts > 1 {
+		sums = b.temp(2, nb*x.nk*parts, x.gradientSize())
+		main.writes = []operand{dq, sums}
+	}
+	bind := func(m *memory) *attentionBwd {
+		x := &attentionBwd{heads: x, parts: parts, do: m.array(do), dq: m.array(dq), dk: m.array(dk), dv: m.array(dv)}
+		x.q, x.k, x.o, x.lse, x.vis = m.array(q), m.array(k), m.array(o), m.array(lse).f, vis(m)
+		x.kp, x.vp, x.kc = kp.bind(m), vp.bind(m), kc.bind(m)
+		if parts > 1 {
+			all := m.array(sums).f
+			half := nb * x.nk * parts * x.gradientSize()
+			x.dkSums, x.dvSums = all[:half], all[half:2*half]
+		}
+		return x
+	}
+	main.bind = func(m *memory) task {
+		x := bind(m)
+		return func(t int, local []float32) { x.head(t/(x.nk*parts), t/parts%x.nk, t%parts, local) }
+	}
+	b.add(main)
+	if parts > 1 {
+		b.add(step{
+			kernel: "attention_bwd_join", reads: []operand{sums}, writes: []operand{dk, dv},
+			tasks: nb * x.nk, local: x.wide,
+			bind: func(m *memory) task {
+				x := bind(m)
+				return func(t int, local []float32) {
+					x.join(x.dk, x.dkSums, t/x.nk, t%x.nk, local)
+					x.join(x.dv, x.dvSums, t/x.nk, t%x.nk, local)
+				}
+			},
+		})
+	}
 }
 
 type attentionBwd struct {
 	heads
 	do, dq, dk, dv *array
 	kc             packedKeys // k by columns
+	parts          int        // of the query heads of a key head
+	dkSums, dvSums []float32  // (B, K, parts, S + MR, wide); nil for one part
 }
+
+// gradientSize is the elements of dk or dv of a key head while it is summed.
+func (x *heads) gradientSize() int { return (x.ns + x.tier.MR) * x.wide }
 
 // gradientTile is the buffers of some queries against a tile of keys. Names
 // end in p for panels over the head size, in c for panels of columns.
@@ -56,12 +95,15 @@ type gradientTile struct {
 	buf, buf2    []float32
 }
 
-func (x *heads) gradientLocal() int {
+func (x *heads) gradientLocal(parts int) int {
 	t := x.tier
 	w, kt := gradientQueries(t), keyTile(t)
-	n := w*(2*x.hd+2*x.wide+2*kt+x.tall()+2) + 2*kt*t.NR + 2*(x.ns+t.MR)*x.wide + t.NR*t.NR + max(16*x.hd, 8*x.hd) + x.hd
+	n := w*(2*x.hd+2*x.wide+2*kt+x.tall()+2) + 2*kt*t.NR + t.NR*t.NR + max(16*x.hd, 8*x.hd) + x.hd
 	if x.softCap != 0 {
 		n += kt * t.NR
+	}
+	if parts == 1 {
+		n += 2 * x.gradientSize()
 	}
 	return n
 }
@@ -71,7 +113,9 @@ func (x *attentionBwd) carve(l *gradientTile, local []float32) {
 	c := func(n int) []float32 { return carve(&local, n) }
 	l.qp, l.gp, l.qc, l.gc = c(w*x.hd), c(w*x.hd), c(w*x.wide), c(w*x.wide)
 	l.s, l.dp, l.pt, l.dst, l.dq = c(kt*nr), c(kt*nr), c(kt*w), c(kt*w), c(w*x.tall())
-	l.dk, l.dv = c((x.ns+x.tier.MR)*x.wide), c((x.ns+x.tier.MR)*x.wide)
+	if x.parts == 1 {
+		l.dk, l.dv = c(x.gradientSize()), c(x.gradientSize())
+	}
 	l.lse, l.delta, l.out, l.buf2 = c(w), c(w), c(nr*nr), c(x.hd)
 	if x.softCap != 0 {
 		l.slope = c(kt * nr)
@@ -79,22 +123,46 @@ func (x *attentionBwd) carve(l *gradientTile, local []float32) {
 	l.buf = local
 }
 
-// head computes everything of key head kh in sequence b.
-func (x *attentionBwd) head(b, kh int, local []float32) {
+// head computes everything of a part of the query heads that share key head kh
+// in sequence b.
+func (x *attentionBwd) head(b, kh, part int, local []float32) {
 	var tile gradientTile
 	l := &tile
 	x.carve(l, local)
+	if x.parts > 1 {
+		at, n := ((b*x.nk+kh)*x.parts+part)*x.gradientSize(), x.gradientSize()
+		l.dk, l.dv = x.dkSums[at:at+n], x.dvSums[at:at+n]
+	}
 	clear(l.dk)
 	clear(l.dv)
 	group, w := x.nh/x.nk, gradientQueries(x.tier)
-	for h := kh * group; h < (kh+1)*group; h++ {
+	for h := kh*group + part*group/x.parts; h < kh*group+(part+1)*group/x.parts; h++ {
 		for t0 := 0; t0 < x.nt; t0 += w {
 			x.queries(l, b, h, kh, t0)
 		}
 	}
+	if x.parts > 1 {
+		return
+	}
 	for j := range x.ns {
 		x.dk.store(x.row(x.dk, b, j, kh), l.dk[j*x.wide:j*x.wide+x.hd])
 		x.dv.store(x.row(x.dv, b, j, kh), l.dv[j*x.wide:j*x.wide+x.hd])
+	}
+}
+
+// join adds the parts of a key head's dk or dv up, in their order.
+func (x *attentionBwd) join(to *array, sums []float32, b, kh int, local []float32) {
+	size := x.gradientSize()
+	sums = sums[(b*x.nk+kh)*x.parts*size:]
+	total := local[:x.hd]
+	for j := range x.ns {
+		at := j * x.wide
+		copy(total, sums[at:at+x.hd])
+		for range x.parts - 1 {
+			at += size
+			x.tier.Add(total, total, sums[at:at+x.hd])
+		}
+		to.store(x.row(to, b, j, kh), total)
 	}
 }
 
