@@ -206,17 +206,14 @@ func (s *sameWriter) Write(p []byte) (int, error) {
 // write writes a tensor in the given type, by its name in the file.
 func (m *masters) write(w io.Writer, dt safetensors.DType, name string) error {
 	info, _ := m.file.Info(name)
-	wide := make([]float64, min(info.Elements(), 1<<16))
-	x := make([]float32, len(wide))
-	for first := int64(0); first < info.Elements(); first += int64(len(wide)) {
-		wide = wide[:min(int64(len(wide)), info.Elements()-first)]
-		if err := m.file.ReadF64(wide, name, first); err != nil {
+	n := int(info.Elements())
+	x := make([]float32, min(n, 1<<18))
+	for first := 0; first < n; first += len(x) {
+		x = x[:min(len(x), n-first)]
+		if err := narrow(x, first, name, m.file.ReadF64); err != nil {
 			return err
 		}
-		for i, v := range wide {
-			x[i] = float32(v)
-		}
-		if err := safetensors.WriteF32(w, dt, x[:len(wide)]); err != nil {
+		if err := safetensors.WriteF32(w, dt, x); err != nil {
 			return err
 		}
 	}
@@ -231,9 +228,25 @@ func (m *masters) Has(name string) bool {
 	return ok
 }
 
-func (m *masters) ReadF32(dst []float32, name string) error {
+func (m *masters) ReadF32(dst []float32, name string, first int) error {
 	n, _ := m.rename(name)
-	return m.file.ReadF32(dst, n)
+	return narrow(dst, first, n, m.file.ReadF64)
+}
+
+// narrow reads elements of a tensor, from first on, rounded to float32.
+func narrow(dst []float32, first int, name string, read func(dst []float64, name string, first int64) error) error {
+	wide := make([]float64, min(len(dst), 1<<16))
+	for len(dst) > 0 {
+		wide = wide[:min(len(wide), len(dst))]
+		if err := read(wide, name, int64(first)); err != nil {
+			return err
+		}
+		for i, v := range wide {
+			dst[i] = float32(v)
+		}
+		dst, first = dst[len(wide):], first+len(wide)
+	}
+	return nil
 }
 
 func (m *masters) close() error {

@@ -379,12 +379,12 @@ func (o overlay) Has(name string) bool {
 	return ok
 }
 
-func (o overlay) ReadF32(dst []float32, name string) error {
+func (o overlay) ReadF32(dst []float32, name string, first int) error {
 	if o.g.masters != nil && o.g.masters.Has(name) {
-		return o.g.masters.ReadF32(dst, name)
+		return o.g.masters.ReadF32(dst, name, first)
 	}
 	small, _ := o.g.smallName(name)
-	return o.g.small.ReadF32(dst, small)
+	return narrow(dst, first, small, o.g.small.ReadF64)
 }
 
 func (p *pipeline) evaluateBase(ctx context.Context) error {

@@ -32,7 +32,8 @@ func (t *Trainer) Load(ck *model.Checkpoint, masters Masters) error {
 // Masters holds F32 values of some tensors, more exact than a checkpoint's.
 type Masters interface {
 	Has(name string) bool
-	ReadF32(dst []float32, name string) error
+	// ReadF32 reads len(dst) elements from element first on.
+	ReadF32(dst []float32, name string, first int) error
 }
 
 func (t *Trainer) loadTrained(ck *model.Checkpoint, masters Masters, w model.Tensor) error {
@@ -49,19 +50,22 @@ func (t *Trainer) loadTrained(ck *model.Checkpoint, masters Masters, w model.Ten
 		}
 		return nil
 	}
-	x := make([]float32, w.Len())
-	if err := masters.ReadF32(x, w.Name); err != nil {
-		return err
-	}
-	for _, kind := range kinds {
-		slot, offset, _ := t.flat.Find(kind, w.Name)
-		s, _ := t.store.Slot(slot)
-		data, err := tensor.Encode(kernels.Slot{Name: w.Name, DType: s.DType, Shape: w.Shape}, x)
-		if err != nil {
+	x := make([]float32, min(w.Len(), 1<<18))
+	for first := 0; first < w.Len(); first += len(x) {
+		x = x[:min(len(x), w.Len()-first)]
+		if err := masters.ReadF32(x, w.Name, first); err != nil {
 			return err
 		}
-		if err := t.store.Write(slot, int64(offset)*int64(s.DType.Size()), data); err != nil {
-			return err
+		for _, kind := range kinds {
+			slot, offset, _ := t.flat.Find(kind, w.Name)
+			s, _ := t.store.Slot(slot)
+			data, err := tensor.Encode(kernels.Slot{Name: w.Name, DType: s.DType, Shape: []int{len(x)}}, x)
+			if err != nil {
+				return err
+			}
+			if err := t.store.Write(slot, int64(offset+first)*int64(s.DType.Size()), data); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
