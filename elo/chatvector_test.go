@@ -312,7 +312,7 @@ func TestChatVectorRefuses(t *testing.T) {
 		})
 	}
 	for _, out := range []string{b.base, small} {
-		err := elo.ChatVector(t.Context(), &elo.Env{Force: true}, elo.ChatVectorOptions{Aligned: half, Base: b.base, Instruct: b.base, Output: out, Factor: 1})
+		err := elo.ChatVector(t.Context(), &elo.Env{Force: true}, elo.ChatVectorOptions{Aligned: half, Base: b.base, Instruct: half, Output: out, Factor: 1})
 		if out == b.base && (err == nil || !strings.Contains(err.Error(), "is the model that this one is made from")) || out == small && err != nil {
 			t.Errorf("onto %s with force: got %v", out, err)
 		}
