@@ -67,7 +67,23 @@ func (b *Backend) Caps() kernels.Caps {
 		Memory:      memoryBytes("MemAvailable"),
 		MatrixTypes: []kernels.DType{kernels.F32, kernels.BF16, kernels.F16},
 		Threads:     b.pool.threads(),
+		Notes:       []string{b.note()},
 	}
+}
+
+// note names the tier and what GRAFT_CPU may choose in its place.
+func (b *Backend) note() string {
+	var others []string
+	for _, t := range simd.Tiers() {
+		if t != b.tier {
+			others = append(others, t.Name)
+		}
+	}
+	s := "kernels: " + b.tier.Name
+	if len(others) > 0 {
+		s += "; GRAFT_CPU takes " + strings.Join(others, ", ") + " too"
+	}
+	return s
 }
 
 // revision changes whenever a kernel's order of operations does.
