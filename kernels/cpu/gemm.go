@@ -124,7 +124,7 @@ func (b *builder) product(p product) {
 	if p.beta != 0 {
 		s.reads = append(s.reads, p.c)
 	}
-	if g.m <= smallM(b.tier) {
+	if g.m <= smallM(b.tier, p.transB) {
 		b.smallProduct(s, p, g)
 		return
 	}
@@ -159,7 +159,7 @@ func (b *builder) inParts(p product, g gemmShape) bool {
 		return true
 	}
 	most := mostPacked(t)
-	if !g.packA || g.m <= smallM(t) || blocks(g.m, t.MR)*t.MR*g.k <= most {
+	if !g.packA || g.m <= smallM(t, p.transB) || blocks(g.m, t.MR)*t.MR*g.k <= most {
 		return false
 	}
 	rows, deep := most/g.k/t.MR*t.MR, most/(g.m+t.MR)/g.kc*g.kc

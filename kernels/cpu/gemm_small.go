@@ -8,12 +8,18 @@ import (
 // Generation multiplies one token, or a few, by every weight: memory sets the
 // pace, so that b is streamed once, without packing.
 
-// smallM is the most rows of c for which packing b costs more than it saves.
-func smallM(t *simd.Tier) int {
-	if t.Name == "portable" {
+// smallM is the most rows of c for which packing b costs more than it saves, as
+// measured. Rows of b meet many rows of a while they are in registers, columns
+// only one.
+func smallM(t *simd.Tier, transB bool) int {
+	switch {
+	case t.Name == "portable":
 		return 4
+	case transB:
+		return 16
+	default:
+		return 8
 	}
-	return 8
 }
 
 // streamWidth is how many columns of c a task makes: of a large b enough to

@@ -38,8 +38,11 @@ func (a *array) products(out []float32, ldo int, x []float32, ldx, m, off, ld, n
 	for j := range q {
 		for i := 0; i < m; {
 			rows := 1
-			if m-i >= a.tier.DotRows {
-				rows = a.tier.DotRows
+			switch tile, left := a.tier.DotRows, m-i; {
+			case left >= tile:
+				rows = tile
+			case 2*left > tile && m >= tile: // some rows again, to the same bits
+				i, rows = m-tile, tile
 			}
 			a.dots(some, x[i*ldx:], ldx, rows, off+j*ld, q*ld, k, buf)
 			for r, sum := range some[:4*rows] {
