@@ -1,9 +1,6 @@
 package cpu
 
-import (
-	"graft/kernels"
-	"graft/kernels/cpu/simd"
-)
+import "graft/kernels"
 
 // lowerRoPE computes the angles of a token once for all its heads.
 func lowerRoPE(b *builder, in kernels.Instr, d kernels.Dims) {
@@ -23,20 +20,15 @@ func lowerRoPE(b *builder, in kernels.Instr, d kernels.Dims) {
 					b.tier.Angles(sin, cos, ff[:r], sign*float64(pf[i]), scale)
 					src := xa.load(i*x.stride[0], h*hd, in)
 					dst := ya.dst(i*y.stride[0], h*hd, out)
-					for k := 0; k < h*hd; k += hd {
-						rotate(b.tier, dst[k:k+hd], src[k:k+hd], cos, sin)
+					b.tier.Rotate(dst, src, cos, sin, h, hd)
+					if 2*r < hd {
+						for k := 0; k < h*hd; k += hd {
+							copy(dst[k+2*r:k+hd], src[k+2*r:k+hd])
+						}
 					}
 					ya.store(i*y.stride[0], dst)
 				}
 			}
 		},
 	})
-}
-
-// rotate turns the pairs (x[k], x[k+R]) and copies what is beyond 2R; dst may
-// be src.
-func rotate(t *simd.Tier, dst, src, cos, sin []float32) {
-	r := len(cos)
-	t.Rotate(dst[:r], dst[r:2*r], src[:r], src[r:2*r], cos, sin)
-	copy(dst[2*r:], src[2*r:])
 }

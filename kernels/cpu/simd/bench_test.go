@@ -54,9 +54,7 @@ func BenchmarkElements(b *testing.B) {
 		}},
 		{"RoPE of 64", 8, func(t *Tier) {
 			rows(func(x, z []float32) {
-				for k := 0; k < 512; k += 64 {
-					t.Rotate(x[k:k+32], x[k+32:k+64], z[k:k+32], z[k+32:k+64], ones[:32], ones[32:64])
-				}
+				t.Rotate(x, z, ones[:32], ones[32:64], 8, 64)
 			})
 		}},
 	}...)

@@ -125,12 +125,16 @@ func normBwdGo(dx, x, dy, w []float32, a, b float32) {
 	}
 }
 
-func rotateGo(ya, yb, a, b, cos, sin []float32) {
-	n := len(ya)
-	yb, a, b, cos, sin = yb[:n], a[:n], b[:n], cos[:n], sin[:n]
-	for k, c := range cos {
-		p, q, s := a[k], b[k], sin[k]
-		ya[k], yb[k] = p*c-q*s, q*c+p*s
+func rotateGo(y, x, cos, sin []float32, heads, ld int) {
+	n := len(cos)
+	sin = sin[:n]
+	for h := range heads {
+		a, b := x[h*ld:][:n], x[h*ld+n:][:n]
+		ya, yb := y[h*ld:][:n], y[h*ld+n:][:n]
+		for k, c := range cos {
+			p, q, s := a[k], b[k], sin[k]
+			ya[k], yb[k] = p*c-q*s, q*c+p*s
+		}
 	}
 }
 

@@ -108,7 +108,13 @@ func testKernels() []kernel {
 		{name: "NormBwd", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.NormBwd(o.f[0], o.f[1], o.f[0], o.f[2], 0.7, -0.2); return nil }},
 		{name: "MulAxpy", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.MulAxpy(o.f[0], o.f[1], o.f[2], 0.7); return nil }},
 		{name: "Rotate", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 {
-			t.Rotate(o.f[0], o.f[1], o.f[0], o.f[1], o.f[2], o.f[3])
+			// As many pairs as there is room for in some heads.
+			for heads := 1; heads < 4; heads++ {
+				if n := len(o.f[0]) / (2*heads + 1); n >= heads {
+					t.Rotate(o.f[heads], o.f[0], o.f[4][:n], o.f[5][:n], heads, 2*n)
+					t.Rotate(o.f[0], o.f[0], o.f[4][:n], o.f[5][:n], heads, 2*n+1)
+				}
+			}
 			return nil
 		}},
 		{name: "Turn", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.Turn(o.f[0], o.f[1], o.f[2], -37, 1.5)} }},

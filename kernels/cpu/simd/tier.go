@@ -97,12 +97,16 @@ type Tier struct {
 	Dot3        func(x, y, z []float32) (sum float32)             // sum x y z
 	NormBwd     func(dx, x, dy, w []float32, a, b float32)        // dx = a dy w + b x
 	MulAxpy     func(y, x, z []float32, a float32)                // y += a x z
-	Rotate      func(ya, yb, a, b, cos, sin []float32)            // ya = a cos - b sin, yb = b cos + a sin
 
 	// Turn is sin = a sin(pos freqs), cos = a cos(pos freqs), within 1e-7 a, and
 	// the largest angle; where that is not below MostAngle the rest is
 	// worthless. Angles looks after that.
 	Turn func(sin, cos, freqs []float32, pos, a float32) (most float32)
+
+	// Rotate turns heads > 0 rows of x, ld apart, by the angles of n cosines and
+	// sines: y[k] = x[k] cos[k] - x[n+k] sin[k], y[n+k] = x[n+k] cos[k] +
+	// x[k] sin[k]. Numbers from 2n on are left alone.
+	Rotate func(y, x, cos, sin []float32, heads, ld int)
 
 	// AdamW is one update with the gradient x = clip g: m = b1 m + c1 x,
 	// v = b2 v + c2 x^2, w = keep w - rate m / (sqrt(root v) + eps).

@@ -7525,76 +7525,86 @@ t4:
 l5:
 	RET
 
-// func rotateNEONAsm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
+// func rotateNEONAsm(y *float32, x *float32, cos *float32, sin *float32, heads int, ld int, n int)
 TEXT ·rotateNEONAsm(SB), NOSPLIT, $64-56
-	MOVD ya+0(FP), R0
-	MOVD yb+8(FP), R1
-	MOVD a+16(FP), R2
-	MOVD b+24(FP), R3
-	MOVD cos+32(FP), R4
-	MOVD sin+40(FP), R5
-	MOVD n+48(FP), R6
-	SUBS $4, R6, R6
-	BLT l2
+	MOVD y+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD n+48(FP), R2
+	LSL $2, R2
+	MOVD heads+32(FP), R3
+	MOVD ld+40(FP), R4
+	LSL $2, R4
 l1:
-	WORD $0x3dc00040 // LDR Q0, [R2+0]
-	WORD $0x3dc00061 // LDR Q1, [R3+0]
-	WORD $0x3dc00082 // LDR Q2, [R4+0]
-	WORD $0x3dc000a3 // LDR Q3, [R5+0]
+	MOVD R0, R5
+	MOVD R0, R6
+	ADD R2, R6
+	MOVD R1, R7
+	MOVD R1, R8
+	ADD R2, R8
+	MOVD cos+16(FP), R9
+	MOVD sin+24(FP), R10
+	MOVD n+48(FP), R11
+	SUBS $4, R11, R11
+	BLT l3
+l2:
+	WORD $0x3dc000e0 // LDR Q0, [R7+0]
+	WORD $0x3dc00101 // LDR Q1, [R8+0]
+	WORD $0x3dc00122 // LDR Q2, [R9+0]
+	WORD $0x3dc00143 // LDR Q3, [R10+0]
 	WORD $0x6e22dc04 // FMUL V4.4S, V0.4S, V2.4S
 	WORD $0x4ea3cc24 // FMLS V4.4S, V1.4S, V3.4S
-	WORD $0x3d800004 // STR Q4, [R0+0]
+	WORD $0x3d8000a4 // STR Q4, [R5+0]
 	WORD $0x6e22dc21 // FMUL V1.4S, V1.4S, V2.4S
 	WORD $0x4e23cc01 // FMLA V1.4S, V0.4S, V3.4S
-	WORD $0x3d800021 // STR Q1, [R1+0]
-	ADD $16, R0
-	ADD $16, R1
-	ADD $16, R2
-	ADD $16, R3
-	ADD $16, R4
+	WORD $0x3d8000c1 // STR Q1, [R6+0]
+	ADD $16, R9
+	ADD $16, R10
 	ADD $16, R5
-	SUBS $4, R6, R6
-	BGE l1
-l2:
-	ADD $4, R6
-	SUBS $0, R6, R6
-	BEQ l3
+	ADD $16, R6
+	ADD $16, R7
+	ADD $16, R8
+	SUBS $4, R11, R11
+	BGE l2
+l3:
+	ADD $4, R11
+	SUBS $0, R11, R11
+	BEQ l4
 	MOVD $·neonMask<>+16(SB), R15
-	SUB R6<<2, R15, R15
+	SUB R11<<2, R15, R15
 	WORD $0x3dc001e0 // LDR Q0, [R15]
 	MOVD $tail-64(SP), R17
 	STP (ZR, ZR), (R17)
-	MOVD R6, R15
+	MOVD R11, R15
 t1:
 	SUB $1, R15
-	MOVWU (R2)(R15<<2), R16
+	MOVWU (R7)(R15<<2), R16
 	MOVW R16, (R17)(R15<<2)
 	CBNZ R15, t1
 	WORD $0x3dc00221 // LDR Q1, [R17]
 	MOVD $tail-64(SP), R17
 	STP (ZR, ZR), (R17)
-	MOVD R6, R15
+	MOVD R11, R15
 t2:
 	SUB $1, R15
-	MOVWU (R3)(R15<<2), R16
+	MOVWU (R8)(R15<<2), R16
 	MOVW R16, (R17)(R15<<2)
 	CBNZ R15, t2
 	WORD $0x3dc00222 // LDR Q2, [R17]
 	MOVD $tail-64(SP), R17
 	STP (ZR, ZR), (R17)
-	MOVD R6, R15
+	MOVD R11, R15
 t3:
 	SUB $1, R15
-	MOVWU (R4)(R15<<2), R16
+	MOVWU (R9)(R15<<2), R16
 	MOVW R16, (R17)(R15<<2)
 	CBNZ R15, t3
 	WORD $0x3dc00223 // LDR Q3, [R17]
 	MOVD $tail-64(SP), R17
 	STP (ZR, ZR), (R17)
-	MOVD R6, R15
+	MOVD R11, R15
 t4:
 	SUB $1, R15
-	MOVWU (R5)(R15<<2), R16
+	MOVWU (R10)(R15<<2), R16
 	MOVW R16, (R17)(R15<<2)
 	CBNZ R15, t4
 	WORD $0x3dc00224 // LDR Q4, [R17]
@@ -7602,23 +7612,27 @@ t4:
 	WORD $0x4ea4cc45 // FMLS V5.4S, V2.4S, V4.4S
 	MOVD $tail-64(SP), R17
 	WORD $0x3d800225 // STR Q5, [R17]
-	MOVD R6, R15
+	MOVD R11, R15
 t5:
 	SUB $1, R15
 	MOVWU (R17)(R15<<2), R16
-	MOVW R16, (R0)(R15<<2)
+	MOVW R16, (R5)(R15<<2)
 	CBNZ R15, t5
 	WORD $0x6e23dc42 // FMUL V2.4S, V2.4S, V3.4S
 	WORD $0x4e24cc22 // FMLA V2.4S, V1.4S, V4.4S
 	MOVD $tail-64(SP), R17
 	WORD $0x3d800222 // STR Q2, [R17]
-	MOVD R6, R15
+	MOVD R11, R15
 t6:
 	SUB $1, R15
 	MOVWU (R17)(R15<<2), R16
-	MOVW R16, (R1)(R15<<2)
+	MOVW R16, (R6)(R15<<2)
 	CBNZ R15, t6
-l3:
+l4:
+	ADD R4, R0
+	ADD R4, R1
+	SUBS $1, R3, R3
+	BGT l1
 	RET
 
 // func turnNEONAsm(sin *float32, cos *float32, freqs *float32, pos float32, a float32, n int) (most float32)

@@ -830,26 +830,22 @@ func mulAxpyAVX512(y []float32, x []float32, z []float32, a float32) {
 func mulAxpyAVX512Asm(y *float32, x *float32, z *float32, a float32, n int)
 
 // rotateAVX512 works like rotateGo.
-func rotateAVX512(ya []float32, yb []float32, a []float32, b []float32, cos []float32, sin []float32) {
-	n := len(ya)
-	yb = yb[:n]
-	a = a[:n]
-	b = b[:n]
-	cos = cos[:n]
+func rotateAVX512(y []float32, x []float32, cos []float32, sin []float32, heads int, ld int) {
+	y = y[:(heads-1)*ld+2*len(cos)]
+	x = x[:(heads-1)*ld+2*len(cos)]
+	n := len(cos)
 	sin = sin[:n]
 	if raceEnabled {
-		raceWrite(ya, 1, 0, len(ya))
-		raceWrite(yb, 1, 0, len(yb))
-		raceRead(a, 1, 0, len(a))
-		raceRead(b, 1, 0, len(b))
+		raceWrite(y, heads, ld, 2*len(cos))
+		raceRead(x, heads, ld, 2*len(cos))
 		raceRead(cos, 1, 0, len(cos))
 		raceRead(sin, 1, 0, len(sin))
 	}
-	rotateAVX512Asm(unsafe.SliceData(ya), unsafe.SliceData(yb), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(cos), unsafe.SliceData(sin), n)
+	rotateAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(cos), unsafe.SliceData(sin), heads, ld, n)
 }
 
 //go:noescape
-func rotateAVX512Asm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
+func rotateAVX512Asm(y *float32, x *float32, cos *float32, sin *float32, heads int, ld int, n int)
 
 // turnAVX512 works like turnGo.
 func turnAVX512(sin []float32, cos []float32, freqs []float32, pos float32, a float32) (most float32) {
@@ -1770,26 +1766,22 @@ func mulAxpyAVX2(y []float32, x []float32, z []float32, a float32) {
 func mulAxpyAVX2Asm(y *float32, x *float32, z *float32, a float32, n int)
 
 // rotateAVX2 works like rotateGo.
-func rotateAVX2(ya []float32, yb []float32, a []float32, b []float32, cos []float32, sin []float32) {
-	n := len(ya)
-	yb = yb[:n]
-	a = a[:n]
-	b = b[:n]
-	cos = cos[:n]
+func rotateAVX2(y []float32, x []float32, cos []float32, sin []float32, heads int, ld int) {
+	y = y[:(heads-1)*ld+2*len(cos)]
+	x = x[:(heads-1)*ld+2*len(cos)]
+	n := len(cos)
 	sin = sin[:n]
 	if raceEnabled {
-		raceWrite(ya, 1, 0, len(ya))
-		raceWrite(yb, 1, 0, len(yb))
-		raceRead(a, 1, 0, len(a))
-		raceRead(b, 1, 0, len(b))
+		raceWrite(y, heads, ld, 2*len(cos))
+		raceRead(x, heads, ld, 2*len(cos))
 		raceRead(cos, 1, 0, len(cos))
 		raceRead(sin, 1, 0, len(sin))
 	}
-	rotateAVX2Asm(unsafe.SliceData(ya), unsafe.SliceData(yb), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(cos), unsafe.SliceData(sin), n)
+	rotateAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(cos), unsafe.SliceData(sin), heads, ld, n)
 }
 
 //go:noescape
-func rotateAVX2Asm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
+func rotateAVX2Asm(y *float32, x *float32, cos *float32, sin *float32, heads int, ld int, n int)
 
 // turnAVX2 works like turnGo.
 func turnAVX2(sin []float32, cos []float32, freqs []float32, pos float32, a float32) (most float32) {

@@ -830,26 +830,22 @@ func mulAxpyNEON(y []float32, x []float32, z []float32, a float32) {
 func mulAxpyNEONAsm(y *float32, x *float32, z *float32, a float32, n int)
 
 // rotateNEON works like rotateGo.
-func rotateNEON(ya []float32, yb []float32, a []float32, b []float32, cos []float32, sin []float32) {
-	n := len(ya)
-	yb = yb[:n]
-	a = a[:n]
-	b = b[:n]
-	cos = cos[:n]
+func rotateNEON(y []float32, x []float32, cos []float32, sin []float32, heads int, ld int) {
+	y = y[:(heads-1)*ld+2*len(cos)]
+	x = x[:(heads-1)*ld+2*len(cos)]
+	n := len(cos)
 	sin = sin[:n]
 	if raceEnabled {
-		raceWrite(ya, 1, 0, len(ya))
-		raceWrite(yb, 1, 0, len(yb))
-		raceRead(a, 1, 0, len(a))
-		raceRead(b, 1, 0, len(b))
+		raceWrite(y, heads, ld, 2*len(cos))
+		raceRead(x, heads, ld, 2*len(cos))
 		raceRead(cos, 1, 0, len(cos))
 		raceRead(sin, 1, 0, len(sin))
 	}
-	rotateNEONAsm(unsafe.SliceData(ya), unsafe.SliceData(yb), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(cos), unsafe.SliceData(sin), n)
+	rotateNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(cos), unsafe.SliceData(sin), heads, ld, n)
 }
 
 //go:noescape
-func rotateNEONAsm(ya *float32, yb *float32, a *float32, b *float32, cos *float32, sin *float32, n int)
+func rotateNEONAsm(y *float32, x *float32, cos *float32, sin *float32, heads int, ld int, n int)
 
 // turnNEON works like turnGo.
 func turnNEON(sin []float32, cos []float32, freqs []float32, pos float32, a float32) (most float32) {

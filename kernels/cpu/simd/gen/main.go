@@ -18,11 +18,11 @@
 //
 // Parameters come first, in the order that the field of simd.Tier has. Slices
 // have the length of the first one unless Need says what is touched; Loop
-// walks over them all, in copies of its body and then in what is left. Where a
-// kernel wants its own walk, Reg, LoadArg, AddImm, SubJump and the like work
-// on general registers, and LoadAt, StoreAt and BroadcastAt on memory that
-// they point to; what all instruction sets but one can say is said to that one
-// by Extra or Word, asking k.Tier().
+// walks over them all, in copies of its body and then in what is left, and
+// over what Row adds. Where a kernel wants its own walk, Reg, LoadArg,
+// AddImm, SubJump and the like work on general registers, and LoadAt, StoreAt
+// and BroadcastAt on memory that they point to; what all instruction sets but
+// one can say is said to that one by Extra or Word, asking k.Tier().
 //
 // # Registers
 //

@@ -138,15 +138,40 @@ func normBwd(k *Kernel) {
 	})
 }
 
-// rotate turns the pairs (a, b) by angles.
+// rotate turns pairs of heads, ld apart: the first n numbers of each with those
+// n further.
 func rotate(k *Kernel) {
-	ya, yb := k.Out("ya", F32), k.Out("yb", F32)
-	a, b, cos, sin := k.In("a", F32), k.In("b", F32), k.In("cos", F32), k.In("sin", F32)
+	need := "(heads-1)*ld+2*len(cos)"
+	y := k.Out("y", F32).Need(need).Rows("heads", "ld", "2*len(cos)")
+	x := k.In("x", F32).Need(need).Rows("heads", "ld", "2*len(cos)")
+	cos, sin := k.In("cos", F32), k.In("sin", F32)
+	heads, ld, n := k.Arg("heads", Int), k.Arg("ld", Int), k.length()
+	to, from, half, left, step := k.Reg(), k.Reg(), k.Reg(), k.Reg(), k.Reg()
+	k.LoadArg(to, y)
+	k.LoadArg(from, x)
+	k.LoadArg(half, n)
+	k.ShlImm(half, 2)
+	k.LoadArg(left, heads)
+	k.LoadArg(step, ld)
+	k.ShlImm(step, 2)
+	row := func() *Param { return k.Row(k.Reg(), F32) }
+	ya, yb, a, b := row(), row(), row(), row()
+	head := k.Label()
+	k.Bind(head)
+	k.MoveG(ya.reg, to)
+	k.MoveG(yb.reg, to)
+	k.AddG(yb.reg, half)
+	k.MoveG(a.reg, from)
+	k.MoveG(b.reg, from)
+	k.AddG(b.reg, half)
 	k.Loop(1, func(int) {
 		p, q, c, s := k.Load(a), k.Load(b), k.Load(cos), k.Load(sin)
 		k.Store(ya, k.FNMA(q, s, k.Mul(p, c)))
 		k.Store(yb, k.FMA(p, s, k.Mul(q, c)))
 	})
+	k.AddG(to, step)
+	k.AddG(from, step)
+	k.SubJump(left, 1, Greater, head)
 }
 
 // turn is the sines and cosines of pos freqs, times a, and the largest angle.
