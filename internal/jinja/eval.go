@@ -293,11 +293,7 @@ func (r *renderer) slice(x sliceExpr, s *scope) any {
 		ok = false
 	}
 	if !ok {
-		// Jinja asks for an element first, so this is undefined, not an error.
-		if _, isDict := v.(*Dict); isDict {
-			fail("unhashable type: slice")
-		}
-		return undefined{typeName(v) + " has no slices"}
+		fail("%s has no slices", typeName(v))
 	}
 	clamp := func(i int64, has bool, none int64) int64 {
 		if !has {

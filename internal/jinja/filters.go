@@ -159,7 +159,7 @@ func indentFilter(r *renderer, v any, a *args) any {
 		}
 		by = strings.Repeat(" ", int(max(0, n)))
 	}
-	s := r.str(v) + "\n"
+	s := wantText(v, a.what) + "\n"
 	if blank {
 		s = strings.ReplaceAll(s[:len(s)-1], "\n", "\n"+by)
 	} else {
@@ -380,6 +380,9 @@ func mapFilter(r *renderer, v any, a *args) any {
 		f = func(x any) any { return fn(r, x, &args{what: "filter " + what, pos: rest, kw: a.kw}) }
 	}
 	var out list
+	if !truth(v) {
+		return &generator{}
+	}
 	for _, x := range elements(v) {
 		r.step(1)
 		out = append(out, f(x))
@@ -404,6 +407,9 @@ func selecting(r *renderer, v any, a *args, byAttr, want bool) any {
 		is = func(x any) bool { return fn(r, x, &args{what: "test " + what, pos: rest, kw: a.kw}) }
 	}
 	var out list
+	if !truth(v) {
+		return &generator{}
+	}
 	for _, x := range elements(v) {
 		r.step(1)
 		if is(get(x)) == want {

@@ -147,6 +147,10 @@ func (r *renderer) format(s string, v any) string {
 		}
 		r.formatOne(&b, s[start:i], s[i], take)
 	}
+	switch v.(type) {
+	case list, undefined: // which Python takes for mappings
+		isDict = true
+	}
 	if used < len(values) && !isDict {
 		fail("not all arguments converted during string formatting")
 	}
