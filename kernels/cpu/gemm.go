@@ -78,7 +78,7 @@ func newGemmShape(p *product, t *simd.Tier) gemmShape {
 			g.tm = min(g.tm, t.NC/t.MR*t.MR)
 		}
 		g.split(t, func(tiles, work int) bool {
-			return tiles < 16 && work > t.Work || tiles < 64 && (work > 64*t.Work || g.packB && work > 16*t.Work)
+			return tiles < 8 && work > t.Work || tiles < 64 && (work > 64*t.Work || g.packB && work > 32*t.Work)
 		})
 		return g
 	}

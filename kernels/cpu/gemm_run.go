@@ -71,7 +71,7 @@ func (g *gemmShape) tileBuffers(p *product, t *simd.Tier) tileBuffers {
 // and then accumulates the blocks of k, in c itself where that is F32.
 func (x *gemm) task(t int, local []float32) {
 	batch, t := t/(x.mt*x.nt), t%(x.mt*x.nt)
-	i0, j0 := t/x.nt*x.tm, t%x.nt*x.tn
+	i0, j0 := t%x.mt*x.tm, t/x.mt*x.tn // down first: the next tile has the same B
 	m, n := min(x.tm, x.m-i0), min(x.tn, x.n-j0)
 	ap, bp := carve(&local, x.bufs.a), carve(&local, x.bufs.b)
 	own, edge := carve(&local, x.bufs.own), carve(&local, x.bufs.edge)

@@ -31,6 +31,7 @@ const (
 type product struct {
 	*Kernel
 	a, b, c, row G // panels of A and B, the tile of c, a row of it
+	next         G // the panel of A behind this one, if it is to be fetched
 	count, ld    G // k to come, bytes from row to row
 	rows, vecs   int
 	sums         []V
@@ -56,6 +57,12 @@ func (x *product) step(copies int) {
 				x.FMAInto(x.sum(i, j), a, b[j])
 			}
 		}
+	}
+	if x.next > 0 && copies > 1 {
+		for at := 0; at < copies*tileRows*4; at += 64 {
+			x.Prefetch(x.next, at)
+		}
+		x.AddImm(x.next, copies*tileRows*4)
 	}
 	x.AddImm(x.a, copies*tileRows*4)
 	x.AddImm(x.b, copies*x.columnBytes())
@@ -154,6 +161,11 @@ func (x *product) load(rows, width string) (acc *Param) {
 func gemm(k *Kernel) {
 	x := &product{Kernel: k, rows: tileRows, vecs: tileVecs(k.ISA)}
 	acc := x.load(strconv.Itoa(tileRows), strconv.Itoa(x.vecs*k.Lanes()))
+	x.next = k.Reg()
+	k.MoveG(x.next, x.a)
+	for range tileRows * 4 {
+		k.AddG(x.next, x.count)
+	}
 	x.describe(4, acc)
 }
 
