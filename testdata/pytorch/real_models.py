@@ -128,14 +128,14 @@ def check_greedy(graft, directory, model, texts):
 def check_elo(graft, directory, texts, tmp):
     corpora = {"ko": texts[1::3], "en": texts[0::3]}
     lines = [f"base_model: {directory}", f"output_dir: {tmp / 'elo'}", "sequence_len: 256", "micro_batch_size: 1",
-             "gradient_accumulation_steps: 2", "max_tokens: 4096", f"device: {graft.device}", "pretrain: {learning_rate: 1.0e-4}", "datasets:"]
+             "gradient_accumulation_steps: 2", "max_tokens: 4096", "pretrain: {learning_rate: 1.0e-4}", "datasets:"]
     for lang, docs in corpora.items():
         path = tmp / f"{lang}.jsonl"
         path.write_text("".join(json.dumps({"text": t}) + "\n" for t in docs), encoding="utf-8")
         lines.append(f"  - {{path: {path}, lang: {lang}{', role: source' if lang == 'en' else ''}}}")
     recipe = tmp / "recipe.yaml"
     recipe.write_text("\n".join(lines) + "\n")
-    graft("run", recipe, device=False)
+    graft("run", recipe)
     good = True
     for name in ("elo", "elo.small"):
         model = open_model(tmp / name)
