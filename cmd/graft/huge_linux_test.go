@@ -53,7 +53,7 @@ func TestHuge(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		cmd.Run() // its code is looked at
 		used := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-		resident := used.Maxrss << 10
+		resident := int64(used.Maxrss) << 10
 		t.Logf("graft %s: %s resident at most, %v of the processor", strings.Join(args, " "), sizeText(resident), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 		if got := cmd.ProcessState.ExitCode(); got != code {
 			t.Fatalf("graft %s: got exit code %d, want %d\n%s", strings.Join(args, " "), got, code, &stderr)

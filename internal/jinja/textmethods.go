@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -236,13 +237,13 @@ func replace(r *renderer, s, from, to string, n int64) string {
 	}
 	count := strings.Count(s, from)
 	if grow := len(to) - len(from); grow > 0 {
-		if count > (1<<31)/grow {
+		if count > math.MaxInt32/grow {
 			fail("takes too much memory")
 		}
 		r.charge(count * grow)
 	}
 	r.charge(len(s))
-	return strings.Replace(s, from, to, int(max(-1, min(n, 1<<31))))
+	return strings.Replace(s, from, to, int(max(-1, min(n, math.MaxInt32))))
 }
 
 func pad(s string, a *args, left, right bool) string {
@@ -430,8 +431,8 @@ func splitMethod(s string, a *args, right bool) any {
 	sep := a.take("sep", nil)
 	most := wantInt(a.take("maxsplit", int64(-1)), a.what)
 	a.end()
-	if most < 0 || most > 1<<31 {
-		most = 1 << 31
+	if most < 0 || most > math.MaxInt32 {
+		most = math.MaxInt32
 		if sep != nil {
 			most = -1
 		}
