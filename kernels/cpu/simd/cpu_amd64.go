@@ -10,7 +10,8 @@ func xgetbv() (eax uint32)
 // 14.3 and 15.2).
 type features struct{ avx2, avx512, bf16 bool }
 
-func detect() (f features) {
+// detect asks the instructions, or what a test has in their place.
+func detect(cpuid func(leaf, sub uint32) (eax, ebx, ecx, edx uint32), xgetbv func() uint32) (f features) {
 	top, _, _, _ := cpuid(0, 0)
 	if top < 7 {
 		return f
@@ -44,14 +45,17 @@ func detect() (f features) {
 	return f
 }
 
-// HasBF16 reports whether the processor has AVX512_BF16 (VDPBF16PS).
-func HasBF16() bool { return detect().bf16 }
+func native() []*Tier { return tiersOf(detect(cpuid, xgetbv)) }
 
-func native() []*Tier {
+// tiersOf are the tiers for some features. The mode stands behind the tier from
+// which it differs, so that it is never the first.
+func tiersOf(f features) []*Tier {
 	var ts []*Tier
-	f := detect()
 	if f.avx512 {
 		ts = append(ts, &tierAVX512)
+	}
+	if f.bf16 {
+		ts = append(ts, tierAVX512.withPairs("avx512_bf16", gemmPairsAVX512BF16, gemmPairsPartAVX512BF16, pairBF16AVX512BF16))
 	}
 	if f.avx2 {
 		ts = append(ts, &tierAVX2)

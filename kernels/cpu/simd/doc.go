@@ -8,6 +8,10 @@
 // A [Tier] is a set of instructions: avx512 (AVX-512 F, BW, DQ and VL), avx2
 // (with FMA and F16C), neon, or portable, which is plain Go and exists
 // everywhere. Its fields are functions on slices; each says what it computes.
+// The mode avx512_bf16 is avx512 but for products of two bf16 matrices, which it
+// makes with VDPBF16PS, for which subnormal numbers are 0: it is chosen by name
+// only.
+//
 // Tiers round differently, and one tier always rounds alike: a result depends on
 // the operands and their length, not on their address.
 //

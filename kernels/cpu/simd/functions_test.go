@@ -3,6 +3,7 @@ package simd
 import (
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -167,15 +168,19 @@ func TestSpecialValues(t *testing.T) {
 	}
 }
 
-// TestComplete wants every kernel in every tier.
+// TestComplete wants every kernel in every tier, and those of pairs in both or
+// none.
 func TestComplete(t *testing.T) {
 	for _, tier := range Tiers() {
 		v := reflect.ValueOf(*tier)
 		for i := range v.NumField() {
 			// Edge looks for another way where there is no GemmPart.
-			if f := v.Type().Field(i); v.Field(i).IsZero() && f.Name != "GemmPart" {
+			if f := v.Type().Field(i); v.Field(i).IsZero() && !slices.Contains([]string{"GemmPart", "Pairs", "PairBF16"}, f.Name) {
 				t.Errorf("%s has no %s", tier.Name, f.Name)
 			}
+		}
+		if (tier.Pairs == nil) != (tier.PairBF16 == nil) {
+			t.Errorf("%s has Pairs or PairBF16, want both or none", tier.Name)
 		}
 	}
 }

@@ -41,6 +41,16 @@ type Tier struct {
 	PackColumnsMR func(dst, src []float32, rows, panels, ld, stride int)
 	PackColumnsNR func(dst, src []float32, rows, panels, ld, stride int)
 
+	// Pairs is set in the mode avx512_bf16 alone: the same tier, but its Gemm,
+	// GemmPart and Edge take panels whose words are pairs of bf16 (Halves), and kc
+	// counts pairs. To each sum is added the product of the second elements of two
+	// pairs, then that of the first, by fused products and sums for which
+	// subnormal numbers are 0.
+	Pairs *Tier
+
+	// PairBF16 makes words of the elements of two rows; set where Pairs is.
+	PairBF16 func(y []float32, lo, hi []uint16)
+
 	Dot   func(x, y []float32) (sum float32) // sum x y
 	Axpy  func(y, x []float32, a float32)    // y += a x
 	Scale func(y, x []float32, a float32)    // y = a x
@@ -130,14 +140,14 @@ type Tier struct {
 }
 
 // all are the tiers of this architecture that the machine can run, the fastest
-// first.
+// first, and behind it the mode that differs from it.
 var all = append(native(), &portable)
 
-// Tiers are those that this machine can run, the fastest first. Tests loop
-// over them.
+// Tiers are those that this machine can run, the fastest first; behind avx512
+// comes its mode avx512_bf16. Tests loop over them.
 func Tiers() []*Tier { return all }
 
-// Best is the fastest tier.
+// Best is the fastest tier that rounds as the others do.
 func Best() *Tier { return all[0] }
 
 // Choose gives a tier by name, and the fastest for "".

@@ -1875,3 +1875,53 @@ func panelGradAVX2(rows int, s []float32, dp []float32, lse []float32, delta []f
 
 //go:noescape
 func panelGradAVX2Asm(rows int, s *float32, dp *float32, lse *float32, delta *float32, scale float32)
+
+// gemmPairsAVX512BF16 works like gemmPairsGo.
+func gemmPairsAVX512BF16(kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:6*kc]
+	b = b[:64*kc]
+	c = c[:(6-1)*ldc+64]
+	if raceEnabled {
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, 6, ldc, 64)
+		raceWrite(c, 6, ldc, 64)
+	}
+	gemmPairsAVX512BF16Asm(kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmPairsAVX512BF16Asm(kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// gemmPairsPartAVX512BF16 works like gemmPairsPartGo.
+func gemmPairsPartAVX512BF16(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:6*kc]
+	b = b[:64*kc]
+	c = c[:((part/4*2+2)-1)*ldc+(part%4+1)*16]
+	if raceEnabled {
+		raceRead(a, 1, 0, len(a))
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, (part/4*2 + 2), ldc, (part%4+1)*16)
+		raceWrite(c, (part/4*2 + 2), ldc, (part%4+1)*16)
+	}
+	gemmPairsPartAVX512BF16Asm(part, kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmPairsPartAVX512BF16Asm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// pairBF16AVX512BF16 works like pairBF16Go.
+func pairBF16AVX512BF16(y []float32, lo []uint16, hi []uint16) {
+	n := len(y)
+	lo = lo[:n]
+	hi = hi[:n]
+	if raceEnabled {
+		raceWrite(y, 1, 0, len(y))
+		raceRead(lo, 1, 0, len(lo))
+		raceRead(hi, 1, 0, len(hi))
+	}
+	pairBF16AVX512BF16Asm(unsafe.SliceData(y), unsafe.SliceData(lo), unsafe.SliceData(hi), n)
+}
+
+//go:noescape
+func pairBF16AVX512BF16Asm(y *float32, lo *uint16, hi *uint16, n int)

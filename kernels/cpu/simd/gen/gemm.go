@@ -35,6 +35,7 @@ type product struct {
 	count, ld    G // k to come, bytes from row to row
 	rows, vecs   int
 	sums         []V
+	mulAdd       func(sum, a, b V) // of words of the panels
 }
 
 func (x *product) sum(i, j int) V { return x.sums[i*x.vecs+j] }
@@ -54,7 +55,7 @@ func (x *product) step(copies int) {
 		for i := range x.rows {
 			a := x.BroadcastAt(x.a, (u*tileRows+i)*4)
 			for j := range x.vecs {
-				x.FMAInto(x.sum(i, j), a, b[j])
+				x.mulAdd(x.sum(i, j), a, b[j])
 			}
 		}
 	}
@@ -158,13 +159,15 @@ func (x *product) load(rows, width string) (acc *Param) {
 }
 
 // gemm is the micro-kernel of whole tiles.
-func gemm(k *Kernel) {
-	x := &product{Kernel: k, rows: tileRows, vecs: tileVecs(k.ISA)}
-	acc := x.load(strconv.Itoa(tileRows), strconv.Itoa(x.vecs*k.Lanes()))
-	x.next = k.Reg()
-	k.MoveG(x.next, x.a)
+func gemm(k *Kernel) { wholeTile(&product{Kernel: k, mulAdd: k.FMAInto}) }
+
+func wholeTile(x *product) {
+	x.rows, x.vecs = tileRows, tileVecs(x.ISA)
+	acc := x.load(strconv.Itoa(tileRows), strconv.Itoa(x.vecs*x.Lanes()))
+	x.next = x.Reg()
+	x.MoveG(x.next, x.a)
 	for range tileRows * 4 {
-		k.AddG(x.next, x.count)
+		x.AddG(x.next, x.count)
 	}
 	x.describe(4, acc)
 }
@@ -172,10 +175,11 @@ func gemm(k *Kernel) {
 // gemmPart is a micro-kernel for each size that a tile may have at an edge: 2,
 // 4 or all rows, and any number of vectors. The argument part tells them apart:
 // 0 is two rows of one vector, 1 two rows of two.
-func gemmPart(k *Kernel) {
-	vecs := tileVecs(k.ISA)
+func gemmPart(k *Kernel) { partOfTile(&product{Kernel: k, mulAdd: k.FMAInto}) }
+
+func partOfTile(x *product) {
+	k, vecs := x.Kernel, tileVecs(x.ISA)
 	part := k.Arg("part", Int)
-	x := &product{Kernel: k}
 	acc := x.load(fmt.Sprintf("(part/%d*2+2)", vecs), fmt.Sprintf("(part%%%d+1)*%d", vecs, k.Lanes()))
 	choice, end := k.Reg(), k.Label()
 	k.LoadArg(choice, part)

@@ -108,6 +108,7 @@ const (
 	opLabel
 	opExtra // an instruction of x86 that has no operation of its own
 	opWord  // the same of NEON
+	opDotPairs
 )
 
 // Cond compares F32 lanes, or a general register with 0. With a NaN in it all

@@ -102,19 +102,28 @@ func stubs(arch string, sets []set) string {
 	b.WriteString(header)
 	b.WriteString("package simd\n\nimport \"unsafe\"\n")
 	for _, s := range sets {
-		isa := s.isa
-		fmt.Fprintf(&b, "\n// tier%s is the tier %s.\nvar tier%s = Tier{\n\tName: %q,\n", isa.Suffix(), isa.Tier(), isa.Suffix(), isa.Tier())
-		fmt.Fprintf(&b, "\tMR: %d,\n\tNR: %d,\n\tLanes: %d,\n\tKC: %d,\n\tNC: %d,\n\tWork: %d,\n", s.mr, s.nr, isa.Lanes(), blockK, blockN, taskWork)
-		fmt.Fprintf(&b, "\tDotRows: %d,\n", dotRows(isa))
-		for _, k := range s.kernels {
-			fmt.Fprintf(&b, "\t%s: %s%s,\n", k.name, lower(k.name), isa.Suffix())
+		if s.tier {
+			b.WriteString(s.table())
 		}
-		b.WriteString("}\n")
 		for _, k := range s.kernels {
 			k.layout()
 			b.WriteString("\n" + k.face())
 			fmt.Fprintf(&b, "\n//go:noescape\n%s\n", k.goDecl())
 		}
 	}
+	return b.String()
+}
+
+// table is the variable of a tier.
+func (s set) table() string {
+	var b strings.Builder
+	isa := s.isa
+	fmt.Fprintf(&b, "\n// tier%s is the tier %s.\nvar tier%s = Tier{\n\tName: %q,\n", isa.Suffix(), isa.Tier(), isa.Suffix(), isa.Tier())
+	fmt.Fprintf(&b, "\tMR: %d,\n\tNR: %d,\n\tLanes: %d,\n\tKC: %d,\n\tNC: %d,\n\tWork: %d,\n", s.mr, s.nr, isa.Lanes(), blockK, blockN, taskWork)
+	fmt.Fprintf(&b, "\tDotRows: %d,\n", dotRows(isa))
+	for _, k := range s.kernels {
+		fmt.Fprintf(&b, "\t%s: %s%s,\n", k.name, lower(k.name), isa.Suffix())
+	}
+	b.WriteString("}\n")
 	return b.String()
 }
