@@ -5,22 +5,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
-	"graft/kernels"
 	"graft/model/safetensors"
+	"graft/tensor"
 )
 
 // familyDir is a tiny random model as Transformers 5 writes it, with references in
 // float64; testdata/families.py made both. Sequences are longer than the windows, and
 // one of them holds two documents.
 func familyDir(modelType string) string { return "testdata/" + modelType + "-random" }
-
-// familyGolden is golden.json of those.
-type familyGolden struct {
-	golden
-	LastLogits []float32 `json:"last_logits"`
-}
 
 func TestFamilies(t *testing.T) {
 	for _, name := range Families() {
@@ -34,55 +29,27 @@ func TestFamilies(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer ck.Close()
-		g := readFamily(t, dir)
-		want, err := safetensors.Open(filepath.Join(dir, "gradients.safetensors"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer want.Close()
+		g, wrt := readGolden(t, dir), ck.Config.Tensors(nil)
+		want := exactResults(t, ck, dir, g, wrt)
 		for _, device := range devices() {
 			t.Run(name+"/"+device, func(t *testing.T) {
-				wrt := ck.Config.Tensors(nil)
-				got := gradients(t, device, ck, g.golden, g.Full, Options{}, wrt)
+				got := gradients(t, device, ck, g, g.Full, Options{}, wrt)
 				checkLosses(t, got.Float32s("losses"), g.Full, 1e-5)
-				if e := distance(got.Float32s("logits")[len(got.Float32s("logits"))-ck.Config.Vocab:], g.LastLogits); !(e <= 1e-5) {
-					t.Errorf("last logits: error %.3g, want at most 1e-5", e)
-				}
-				checkGradients(t, got, want, wrt, func(name string) float64 { return max(1e-5, 2*g.Full.F32Error.Gradients[name]) })
+				checkResults(t, got, want, func(name string) float64 {
+					return max(1e-5, 2*g.Full.F32Error.Gradients[strings.TrimPrefix(name, "d ")])
+				})
 
 				pair := g.Elo.Layers
-				got = gradients(t, device, ck, g.golden, g.Elo, Options{Layers: pair}, nil)
+				got = gradients(t, device, ck, g, g.Elo, Options{Layers: pair}, nil)
 				checkLosses(t, got.Float32s("losses"), g.Elo, 1e-5)
 			})
 		}
 	}
 }
 
-// TestFamiliesBF16 holds the models in BF16 to their own numbers in F32: what rounding
-// every activation to 8 bits may do, and no more.
-func TestFamiliesBF16(t *testing.T) {
-	for _, name := range Families() {
-		t.Run(name, func(t *testing.T) {
-			ck, err := Open(familyDir(name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ck.Close()
-			g := readFamily(t, familyDir(name))
-			got := gradients(t, "cpu", ck, g.golden, g.Full, Options{Act: kernels.BF16}, nil)
-			// A unit in the last place is 2^-8; four layers of some ten roundings each.
-			checkLosses(t, got.Float32s("losses"), g.Full, 0.1)
-			exact := gradients(t, "cpu", ck, g.golden, g.Full, Options{}, nil)
-			if slices.Equal(got.Float32s("losses"), exact.Float32s("losses")) {
-				t.Error("the losses are those of F32: nothing was rounded")
-			}
-		})
-	}
-}
-
 func TestFamiliesGreedy(t *testing.T) {
 	for _, name := range Families() {
-		want := readFamily(t, familyDir(name)).Greedy
+		want := readGolden(t, familyDir(name)).Greedy
 		for _, device := range devices() {
 			g, _ := openGenerator(t, device, familyDir(name), GeneratorOptions{Prefill: 2})
 			got, _ := generate(t, g, Request{Prompt: want.Prompt, MaxTokens: len(want.IDs)})
@@ -132,11 +99,58 @@ func TestSelectKeepsKinds(t *testing.T) {
 	}
 }
 
-func readFamily(t *testing.T, dir string) familyGolden {
+// exactResults reads the results in float64, named as in goldenGraph.
+func exactResults(t *testing.T, ck *Checkpoint, dir string, g golden, wrt []Tensor) tensor.Values {
 	t.Helper()
-	var g familyGolden
-	readJSON(t, filepath.Join(dir, "golden.json"), &g)
-	return g
+	want := tensor.Values{"loss": []float32{float32(g.Full.Loss)}}
+	var losses []float32
+	for _, l := range slices.Concat(g.Full.TokenLoss...) {
+		losses = append(losses, float32(l))
+	}
+	want["losses"] = losses
+	for _, part := range []struct {
+		file, prefix string
+		tensors      []Tensor
+	}{
+		{"logits.safetensors", "", []Tensor{{Name: "logits", Shape: []int{len(losses), ck.Config.Vocab}}}},
+		{"gradients.safetensors", "d ", wrt},
+	} {
+		f, err := safetensors.Open(filepath.Join(dir, part.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if len(f.Names()) != len(part.tensors) {
+			t.Fatalf("%s has %d tensors, want %d", part.file, len(f.Names()), len(part.tensors))
+		}
+		for _, p := range part.tensors {
+			x := make([]float32, p.Len())
+			if err := f.ReadF32(x, p.Name); err != nil {
+				t.Fatal(err)
+			}
+			want[part.prefix+p.Name] = x
+		}
+	}
+	return want
+}
+
+// checkResults holds the relative error of every result to its bound, and returns
+// the largest over its bound.
+func checkResults(t *testing.T, got, want tensor.Values, bound func(name string) float64) float64 {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d results, want %d", len(got), len(want))
+	}
+	worst := 0.0
+	for name := range want {
+		e, b := distance(got.Float32s(name), want.Float32s(name)), bound(name)
+		if !(e <= b) {
+			t.Errorf("%s: error %.3g, want at most %.3g", name, e, b)
+		}
+		worst = max(worst, e/b)
+	}
+	t.Logf("the worst result is at %.2g of its bound", worst)
+	return worst
 }
 
 func checkLosses(t *testing.T, got []float32, want reference, bound float64) {

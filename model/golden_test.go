@@ -90,14 +90,21 @@ func (g golden) values() tensor.Values {
 	}
 }
 
-// gradients runs loss, logits and the gradients of the mean loss by the given
-// tensors of a model, and returns them under the tensors' names.
+// gradients runs goldenGraph on a device.
 func gradients(t *testing.T, device string, ck *Checkpoint, g golden, ref reference, o Options, wrt []Tensor) tensor.Values {
 	t.Helper()
 	be := kerneltest.OpenDevice(t, device)
+	return runOnce(t, be, goldenGraph(t, ck, g, ref, o, wrt), ck, o.Layers, g.values())
+}
+
+// goldenGraph has the mean loss of the golden batch, "losses", "logits", and the
+// gradients of the mean by the given tensors, named "d " and the tensor's name.
+// Weights have the type of activations, as in training.
+func goldenGraph(t *testing.T, ck *Checkpoint, g golden, ref reference, o Options, wrt []Tensor) *tensor.Graph {
+	t.Helper()
 	gr := tensor.New("golden")
 	in := Inputs(gr, len(g.Batch.Tokens), len(g.Batch.Tokens[0]), true)
-	w := Params(gr, func(string) kernels.DType { return kernels.F32 })
+	w := Params(gr, all(o.Act))
 	h, err := ck.Config.Hidden(gr, w, in, o)
 	if err != nil {
 		t.Fatal(err)
@@ -114,24 +121,40 @@ func gradients(t *testing.T, device string, ck *Checkpoint, g golden, ref refere
 		gr.Output("d "+wrt[i].Name, d)
 	}
 	gr.Output("loss", loss)
-	return runOnce(t, be, gr, ck, o.Layers, g.values())
+	return gr
 }
 
 // runOnce compiles a graph, loads the weights and runs it.
 func runOnce(t *testing.T, be kernels.Backend, g *tensor.Graph, ck *Checkpoint, layers []int, inputs tensor.Values) tensor.Values {
+	t.Helper()
+	return runProgram(t, be, lowered(t, be, g), ck, layers, inputs)
+}
+
+// lowered is the program that a backend runs for a graph.
+func lowered(t *testing.T, be kernels.Backend, g *tensor.Graph) *kernels.Program {
+	t.Helper()
+	p, err := g.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, replaced, err := kernels.Lower(p, be.Supports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(replaced) > 0 {
+		t.Logf("%v runs by its plain definition: %s", replaced[0].Op, replaced[0].Reason)
+	}
+	return p
+}
+
+// runProgram loads the weights and runs a program.
+func runProgram(t *testing.T, be kernels.Backend, p *kernels.Program, ck *Checkpoint, layers []int, inputs tensor.Values) tensor.Values {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	p, err := g.Compile()
-	must(err)
-	p, replaced, err := kernels.Lower(p, be.Supports)
-	must(err)
-	if len(replaced) > 0 {
-		t.Logf("%v runs by its plain definition: %s", replaced[0].Op, replaced[0].Reason)
 	}
 	s := tensor.NewStore(be)
 	defer s.Close()

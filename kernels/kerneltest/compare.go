@@ -68,18 +68,31 @@ type bounds struct {
 }
 
 func newBounds(c *Case) (bounds, error) {
-	in := c.Instr()
-	row := &kernels.Table[in.Op]
-	d, err := kernels.Check(c.Prog, in)
+	b, err := rowBounds(c.Prog, c.Instr())
+	b.exact = c.Exact
+	return b, err
+}
+
+func rowBounds(p *kernels.Program, in kernels.Instr) (bounds, error) {
+	d, err := kernels.Check(p, in)
 	if err != nil {
 		return bounds{}, err
 	}
-	return bounds{row, math.Sqrt(float64(row.Terms(in, d))), c.Exact, 1}, nil
+	row := &kernels.Table[in.Op]
+	return bounds{row: row, sqrtK: math.Sqrt(float64(row.Terms(in, d))), slack: 1}, nil
 }
 
 // of is the allowed error of one element: C u sqrt(Terms) scale + u' |exact|.
 func (b bounds) of(t kernels.DType, exact, scale float64) float64 {
 	return b.slack*b.row.C*kernels.F32.Roundoff()*b.sqrtK*scale + t.Roundoff()*math.Abs(exact) + smallest(t)
+}
+
+// Bound gives the bound of an instruction's outputs: how far an element stored
+// as t may be from its exact value, by the row of the table and the element's
+// scale ([ref.Result]).
+func Bound(p *kernels.Program, in kernels.Instr) (func(t kernels.DType, exact, scale float64) float64, error) {
+	b, err := rowBounds(p, in)
+	return b.of, err
 }
 
 // check compares an element and returns its error over the bound.

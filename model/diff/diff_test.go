@@ -176,7 +176,8 @@ func TestTiedHead(t *testing.T) {
 			if err := ck.ReadF32(x, w.Name); err != nil {
 				t.Fatal(err)
 			}
-			list = append(list, stored{name: w.Name, dtype: "F32", shape: w.Shape, x: x})
+			info, _ := ck.Info(w.Name)
+			list = append(list, stored{name: w.Name, dtype: info.DType, shape: w.Shape, x: x})
 		}
 		head := list[0]
 		head.name, head.x = model.HeadName, slices.Clone(head.x)

@@ -164,7 +164,9 @@ def make(name, config):
             elif key.endswith(".bias"):
                 p.copy_(0.3 * torch.randn_like(p))
     folder = HERE / f"{name}-random"
-    model.save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
+    # The weights as they are stored; float() would keep frequencies that bfloat16() rounded.
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     params = {key: t.double().requires_grad_() for key, t in load_file(folder / "model.safetensors").items()}
     ours = Decoder(model.config, params)
 
@@ -189,6 +191,7 @@ def make(name, config):
     z, each = losses()
     (each.sum() / count).backward()
     save_file({key: p.grad.float().contiguous() for key, p in params.items()}, folder / "gradients.safetensors")
+    save_file({"logits": z.detach().float()}, folder / "logits.safetensors")
     # What float32 costs PyTorch itself; the gradient of a key's bias nearly cancels.
     single = {key: p.detach().float().requires_grad_() for key, p in params.items()}
     (losses(decoder=Decoder(model.config, single))[1].sum() / count).backward()
@@ -205,7 +208,7 @@ def make(name, config):
         "batch": {"tokens": tokens.tolist(), "positions": positions.tolist(), "targets": targets.tolist(),
                   "first": first.tolist(), "end": end.tolist()},
         "full": {**describe(list(range(config.num_hidden_layers)), each.detach()), "f32_error": {"gradients": f32}}, "elo": describe(pair, small),
-        "last_logits": z[-1, -1].tolist(), "greedy": {"prompt": ids[:3], "ids": ids[3:]},
+        "greedy": {"prompt": ids[:3], "ids": ids[3:]},
     }) + "\n")
     print(f"{name}: Transformers within {error:.1e}, loss {each.sum().item() / count:.4f}")
 
