@@ -28,13 +28,18 @@ type Matcher struct {
 	stack []frame
 	slots []int
 	from  int // where the search began, for \G
-	steps int
+	steps int // of the present attempt that led nowhere
+	work  int64
 }
 
 // NewMatcher returns a matcher for one goroutine at a time.
 func (re *Regexp) NewMatcher() *Matcher {
 	return &Matcher{re: re, slots: make([]int, re.slots)}
 }
+
+// Work counts the instructions run and the characters passed since m was made, so that
+// tests can hold it to the size of the text.
+func (m *Matcher) Work() int64 { return m.work }
 
 // Find returns the leftmost match in text that begins at or after start. What
 // stands before start is seen by lookbehind and anchors. The text must be
@@ -44,9 +49,11 @@ func (m *Matcher) Find(text string, start int) (lo, hi int, ok bool, err error) 
 	first := m.re.first
 	for pos := start; pos <= len(text); {
 		if first != nil {
+			from := pos
 			for pos < len(text) && !first[text[pos]] {
 				pos++
 			}
+			m.work += int64(pos - from)
 			if pos == len(text) {
 				return 0, 0, false, nil
 			}
@@ -76,6 +83,7 @@ func (m *Matcher) run(text string, pos int, pc int32) (int, bool) {
 	for {
 		in := &prog[pc]
 		ok := true
+		m.work++
 		switch in.op {
 		case opMatch:
 			m.unwind(base)
@@ -145,9 +153,11 @@ func (m *Matcher) backtrack(text string, base int) (pos int, pc int32, ok bool) 
 		// cannot start are passed over here, or a long run would cost a step
 		// for each of its characters.
 		if f := m.re.prog[pc-1].follow; f != nil {
+			from := pos
 			for pos > top.lo && f.next(text, pos) == 0 {
 				pos = before(text, pos)
 			}
+			m.work += int64(from - pos)
 			if pos <= top.lo {
 				m.stack = m.stack[:len(m.stack)-1]
 				return pos, pc, true
@@ -190,6 +200,7 @@ func (m *Matcher) takeRun(in *inst, text string, pos int, pc int32) (int, bool) 
 			lo = pos
 		}
 	}
+	m.work += int64(count)
 	if count < in.min {
 		return pos, false
 	}
@@ -203,6 +214,7 @@ func (m *Matcher) takeRun(in *inst, text string, pos int, pc int32) (int, bool) 
 func (m *Matcher) sub(in *inst, text string, pos int, pc int32) (int, bool) {
 	at := pos
 	if in.behind {
+		m.work += int64(in.min)
 		for range in.min {
 			if at == 0 {
 				return pos, in.negative

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"sort"
 	"unicode"
 	"unicode/utf8"
@@ -17,49 +18,65 @@ type addedToken struct {
 	special    bool // left out of decoded text on request
 }
 
-// trie finds the longest of many strings that starts at a place.
-type trie struct {
-	nodes []trieNode
-	edges []trieEdge
-	root  [256]int32 // node for a first byte, 0 if none
+// finder finds the longest of many strings that starts at each place of a text, in time that
+// does not depend on how long they are: an automaton of the strings read backwards, which walks
+// the text from its end. Aho and Corasick, "Efficient String Matching: An Aid to Bibliographic
+// Search", 1975.
+type finder struct {
+	states []state
+	edges  []edge
+	root   [256]int32 // state for a last byte, 0 if none
 }
 
-type trieNode struct {
+// state is the beginning of some string read backwards.
+type state struct {
 	lo, hi int32 // its edges
-	token  int32 // index of the string that ends here, or noToken
+	// fail is the state of its longest proper ending that has one.
+	fail int32
+	// word is the longest string that it ends in, noToken if none; its own, if it is one.
+	word int32
 }
 
-type trieEdge struct {
+type edge struct {
 	b  byte
 	to int32
 }
 
-// newTrie builds a trie of words; of equal words the first counts, and empty
+// newFinder builds a finder of words; of equal words the first counts, and empty
 // ones are left out.
-func newTrie(words []string) *trie {
+func newFinder(words []string) *finder {
 	order := make([]int, 0, len(words))
+	backwards := make([]string, len(words))
 	for i, w := range words {
 		if w != "" {
 			order = append(order, i)
+			backwards[i] = reversed(w)
 		}
 	}
-	sort.SliceStable(order, func(i, j int) bool { return words[order[i]] < words[order[j]] })
-	t := &trie{nodes: []trieNode{{token: noToken}}}
-	t.build(words, order, 0, 0)
-	for _, e := range t.edges[t.nodes[0].lo:t.nodes[0].hi] {
-		t.root[e.b] = e.to
+	sort.SliceStable(order, func(i, j int) bool { return backwards[order[i]] < backwards[order[j]] })
+	f := &finder{states: []state{{word: noToken}}}
+	f.build(backwards, order, 0, 0)
+	for _, e := range f.edges[f.states[0].lo:f.states[0].hi] {
+		f.root[e.b] = e.to
 	}
-	return t
+	f.link()
+	return f
 }
 
-// build makes the edges of node at depth from sorted words that reach it.
-func (t *trie) build(words []string, order []int, at int32, depth int) {
+func reversed(s string) string {
+	b := []byte(s)
+	slices.Reverse(b)
+	return string(b)
+}
+
+// build makes the edges of a state at depth from sorted words that reach it.
+func (f *finder) build(words []string, order []int, at int32, depth int) {
 	// A chain of single bytes is walked, not recursed into, so that the depth
 	// of recursion is the number of branches.
 	for {
 		for len(order) > 0 && len(words[order[0]]) == depth {
-			if t.nodes[at].token == noToken {
-				t.nodes[at].token = int32(order[0])
+			if f.states[at].word == noToken {
+				f.states[at].word = int32(order[0])
 			}
 			order = order[1:]
 		}
@@ -76,63 +93,97 @@ func (t *trie) build(words []string, order []int, at int32, depth int) {
 			groups = append(groups, group{i, k})
 			i = k
 		}
-		t.nodes[at].lo = int32(len(t.edges))
-		t.nodes[at].hi = int32(len(t.edges) + len(groups))
-		first := int32(len(t.nodes))
+		f.states[at].lo = int32(len(f.edges))
+		f.states[at].hi = int32(len(f.edges) + len(groups))
+		first := int32(len(f.states))
 		for i, g := range groups {
-			t.edges = append(t.edges, trieEdge{words[order[g.lo]][depth], first + int32(i)})
-			t.nodes = append(t.nodes, trieNode{token: noToken})
+			f.edges = append(f.edges, edge{words[order[g.lo]][depth], first + int32(i)})
+			f.states = append(f.states, state{word: noToken})
 		}
 		depth++
 		for i, g := range groups[1:] {
-			t.build(words, order[g.lo:g.hi], first+1+int32(i), depth)
+			f.build(words, order[g.lo:g.hi], first+1+int32(i), depth)
 		}
 		at, order = first, order[:groups[0].hi]
 	}
 }
 
-// longest returns the string that starts at text[pos] and its length.
-func (t *trie) longest(text string, pos int) (token int32, size int) {
-	token = noToken
-	at := t.root[text[pos]]
-	for i := pos + 1; at != 0; i++ {
-		n := t.nodes[at]
-		if n.token != noToken {
-			token, size = n.token, i-pos
-		}
-		if i == len(text) {
-			break
-		}
-		at = 0
-		edges := t.edges[n.lo:n.hi]
-		k := 0
-		if len(edges) > 8 {
-			k = sort.Search(len(edges), func(k int) bool { return edges[k].b >= text[i] })
-		}
-		for ; k < len(edges) && edges[k].b <= text[i]; k++ {
-			if edges[k].b == text[i] {
-				at = edges[k].to
+// link finds every state's longest ending, from the shortest to the longest.
+func (f *finder) link() {
+	queue := make([]int32, 1, len(f.states))
+	for k := 0; k < len(queue); k++ {
+		at := queue[k]
+		for _, e := range f.edges[f.states[at].lo:f.states[at].hi] {
+			queue = append(queue, e.to)
+			if at == 0 {
+				continue
+			}
+			n := &f.states[e.to]
+			n.fail, _ = f.next(f.states[at].fail, e.b)
+			if n.word == noToken {
+				n.word = f.states[n.fail].word
 			}
 		}
 	}
-	return token, size
+}
+
+// next returns the state that byte b leads to, and how many were tried.
+func (f *finder) next(at int32, b byte) (to int32, tries int) {
+	for tries = 1; at != 0; tries++ {
+		n := &f.states[at]
+		edges := f.edges[n.lo:n.hi]
+		k := 0
+		if len(edges) > 8 {
+			k = sort.Search(len(edges), func(k int) bool { return edges[k].b >= b })
+		}
+		for ; k < len(edges) && edges[k].b <= b; k++ {
+			if edges[k].b == b {
+				return edges[k].to, tries
+			}
+		}
+		at = n.fail
+	}
+	return f.root[b], tries
+}
+
+// found is the longest string at a place of a text.
+type found struct{ at, word int32 }
+
+// find appends what is found in text, from its end to its beginning.
+func (f *finder) find(s *scratch, text string, out []found) []found {
+	at := int32(0)
+	for i := len(text) - 1; i >= 0; i-- {
+		if at == 0 {
+			at = f.root[text[i]]
+		} else {
+			var tries int
+			at, tries = f.next(at, text[i])
+			s.work += int64(tries)
+		}
+		if at != 0 && f.states[at].word != noToken {
+			out = append(out, found{int32(i), f.states[at].word})
+		}
+	}
+	s.work += int64(len(text))
+	return out
 }
 
 // addedSet is the added tokens sought in one form of the text.
 type addedSet struct {
-	trie   *trie
-	tokens []*addedToken
+	*finder
+	tokens   []*addedToken
+	contents []string
 }
 
 func newAddedSet(tokens []*addedToken, contents []string) *addedSet {
 	if len(tokens) == 0 {
 		return nil
 	}
-	return &addedSet{newTrie(contents), tokens}
+	return &addedSet{newFinder(contents), tokens, contents}
 }
 
 // split cuts p at the added tokens: leftmost first, longest at each place.
-func (a *addedSet) split(p piece, out []piece) []piece {
+func (a *addedSet) split(s *scratch, p piece, out []piece) []piece {
 	if a == nil {
 		// Slicing moves the piece's start to where its first character came
 		// from, which a normalizer may have changed.
@@ -151,28 +202,28 @@ func (a *addedSet) split(p piece, out []piece) []piece {
 		}
 	}
 	spaceEnd := 0 // a stretch of white space already walked ends here
-	for i := 0; i < len(text); {
-		if a.trie.root[text[i]] == 0 {
-			i++
+	next := 0     // where the next token may begin
+	s.found = a.find(s, text, s.found[:0])
+	for _, f := range slices.Backward(s.found) {
+		lo := int(f.at)
+		if lo < next {
 			continue
 		}
-		k, size := a.trie.longest(text, i)
-		if size == 0 {
-			i++
-			continue
-		}
-		t := a.tokens[k]
-		lo, hi := i, i+size
-		i = hi
+		hi := lo + len(a.contents[f.word])
+		next = hi
+		t := a.tokens[f.word]
 		if t.singleWord && (wordEnds(text[:lo]) || wordStarts(text[hi:])) {
 			continue
 		}
 		if t.lstrip {
-			lo = max(trimSpaceRight(text, done, lo), done)
+			from := trimSpaceRight(text, done, lo)
+			s.work += int64(lo - from)
+			lo = max(from, done)
 		}
 		if t.rstrip {
 			if hi >= spaceEnd {
 				spaceEnd = hi + leadingSpace(text[hi:])
+				s.work += int64(spaceEnd - hi)
 			}
 			hi = max(hi, spaceEnd)
 		}

@@ -1,7 +1,9 @@
 package tokenizer
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -197,38 +199,50 @@ func (m *bpe) findJoins(list []mergeRule, size int) {
 	if m.prefix != "" || m.suffix != "" {
 		return
 	}
-	made := make([]bool, size)
 	first, last := make([]int32, size), make([]int32, size)
 	for i := range first {
 		first[i], last[i] = int32(i), int32(i)
 	}
 	for _, r := range list {
-		made[r.into] = true
 		first[r.into], last[r.into] = noToken, noToken
 	}
-	for pending := list; len(pending) > 0; {
-		var later []mergeRule
-		for _, r := range pending {
-			f, l := first[r.a], last[r.b]
-			switch {
-			case f == noToken || l == noToken:
-				later = append(later, r)
-			case first[r.into] == noToken:
-				first[r.into], last[r.into] = f, l
-			case first[r.into] != f || last[r.into] != l:
-				return // one token spelled in two ways: no safe cuts
-			}
+	pending, ok := list, true
+	for range 2 {
+		if pending, ok = spread(pending, first, last); !ok || len(pending) == 0 {
+			break
 		}
-		if len(later) == len(pending) {
-			return
+		// A file may list a merge before those that make its parts, which are shorter.
+		sizes := make([]int, size)
+		for token, id := range m.vocab {
+			sizes[id] = len(token)
 		}
-		pending = later
+		slices.SortStableFunc(pending, func(a, b mergeRule) int { return cmp.Compare(sizes[a.into], sizes[b.into]) })
+	}
+	if !ok || len(pending) > 0 {
+		return
 	}
 	joins := newPairTable(len(list))
 	for _, r := range list {
 		joins.set(last[r.a], first[r.b], pairValue{})
 	}
 	m.joins = joins
+}
+
+// spread gives each merged token the first and last symbol of its parts, and returns the
+// rules whose parts had none yet. One token spelled in two ways, ok false, leaves no safe cuts.
+func spread(list []mergeRule, first, last []int32) (later []mergeRule, ok bool) {
+	for _, r := range list {
+		f, l := first[r.a], last[r.b]
+		switch {
+		case f == noToken || l == noToken:
+			later = append(later, r)
+		case first[r.into] == noToken:
+			first[r.into], last[r.into] = f, l
+		case first[r.into] != f || last[r.into] != l:
+			return nil, false
+		}
+	}
+	return later, true
 }
 
 // mergeRule says that tokens a and b merge into one.

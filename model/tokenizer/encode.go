@@ -122,12 +122,12 @@ func (t *Tokenizer) pieces(s *scratch, text string, align bool) ([]piece, error)
 	}
 	cur, next := s.pieces[0][:0], s.pieces[1][:0]
 	defer func() { s.pieces[0], s.pieces[1] = cur, next }()
-	cur = t.plain.split(identity(text, align), cur)
+	cur = t.plain.split(s, identity(text, align), cur)
 	next, err := each(cur, next, func(p piece, out []piece) ([]piece, error) {
 		if err := t.normalizer.normalize(s, &p); err != nil {
 			return nil, fmt.Errorf("tokenizer: normalizer: %w", err)
 		}
-		return t.normal.split(p, out), nil
+		return t.normal.split(s, p, out), nil
 	})
 	if err != nil {
 		return nil, err
@@ -311,13 +311,19 @@ func (t *Tokenizer) appendWord(s *scratch, dst []int32, word string) ([]int32, e
 type scratch struct {
 	pieces   [2][]piece
 	matches  []match
+	found    []found
 	edits    []edit
+	sorted   []edit
+	classes  []uint8
 	syms     []symbol
 	pairs    []pairValue
-	heap     candidates
+	queue    queue
 	matchers []*onig.Matcher
 	words    map[string]cached
 	ids      []int32
+	// work counts steps in the search for added tokens, in sorting marks and in merging, so
+	// that tests can hold it to the size of the text.
+	work int64
 }
 
 func newScratch(t *Tokenizer) *scratch {

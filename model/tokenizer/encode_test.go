@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"graft/model/tokenizer"
@@ -134,43 +133,6 @@ func TestManyWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, "many words", "ids", ids, e.IDs)
-}
-
-// TestLongInput holds encoding to near linear time: megabytes without a break
-// take a second, where quadratic merging or matching would take hours.
-func TestLongInput(t *testing.T) {
-	storm := parse(t, tiny("", `"added_tokens":[{"id":3,"content":"<s>","special":true,"lstrip":true,"rstrip":true},{"id":4,"content":" a","special":true},{"id":5,"content":"<s><s><s><x>"},{"id":6,"content":" ","rstrip":true,"special":true}],"normalizer":{"type":"Prepend","prepend":"a"}`))
-	gpt2, stories := open(t, "testdata/gpt2.json.gz"), open(t, "testdata/stories260K.json")
-	const n = 1 << 19
-	for _, c := range []struct {
-		name string
-		tok  *tokenizer.Tokenizer
-		text string
-	}{
-		{"gpt2, one letter", gpt2, strings.Repeat("a", n)},
-		{"gpt2, one word", gpt2, strings.Repeat("theandof", n/8)},
-		{"gpt2, spaces", gpt2, strings.Repeat(" ", n)},
-		{"gpt2, Korean", gpt2, strings.Repeat("안녕", n/6)},
-		{"gpt2, special tokens", gpt2, strings.Repeat("<|endoftext|>", n/13)},
-		{"stories260K, one letter", stories, strings.Repeat("a", n)},
-		{"stories260K, text", stories, strings.Repeat("Once upon a time ", n/17)},
-		{"stories260K, bytes", stories, strings.Repeat("안", n/3)},
-		{"added tokens", storm, strings.Repeat("<s>", n/3)},
-		{"added tokens and spaces", storm, strings.Repeat(" ", n)},
-		{"almost added tokens", storm, strings.Repeat("<s><s><s><y>", n/12)},
-	} {
-		begin := time.Now()
-		ids, err := c.tok.AppendIDs(nil, c.text, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := time.Since(begin); d > 30*time.Second {
-			t.Errorf("%s: %d tokens took %v", c.name, len(ids), d)
-		}
-		if testing.Verbose() {
-			t.Logf("%s: %v", c.name, time.Since(begin))
-		}
-	}
 }
 
 func corpus(t testing.TB, names ...string) string {

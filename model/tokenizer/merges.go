@@ -8,6 +8,7 @@ type pairTable struct {
 	keys  []uint64 // pair+1, 0 when free
 	vals  []pairValue
 	shift uint8
+	ranks int // all ranks are below
 }
 
 type pairValue struct{ rank, id int32 }
@@ -37,6 +38,7 @@ func (t *pairTable) set(a, b int32, v pairValue) {
 	k := pairKey(a, b)
 	i := t.slot(k)
 	t.keys[i], t.vals[i] = k, v
+	t.ranks = max(t.ranks, int(v.rank)+1)
 }
 
 func (t *pairTable) get(a, b int32) (pairValue, bool) {
@@ -51,62 +53,12 @@ type symbol struct {
 	prev, next int32 // -1 at the ends
 }
 
-// candidate is a merge waiting in the heap, best first: by rank, then by place.
-type candidate struct{ rank, pos, id int32 }
-
-func (c candidate) before(d candidate) bool {
-	return c.rank < d.rank || c.rank == d.rank && c.pos < d.pos
-}
-
-type candidates []candidate
-
-func (h *candidates) push(c candidate) {
-	*h = append(*h, c)
-	s := *h
-	i := len(s) - 1
-	for i > 0 {
-		up := (i - 1) / 2
-		if !s[i].before(s[up]) {
-			break
-		}
-		s[i], s[up] = s[up], s[i]
-		i = up
-	}
-}
-
-func (h *candidates) pop() candidate {
-	s := *h
-	top := s[0]
-	s[0] = s[len(s)-1]
-	s = s[:len(s)-1]
-	*h = s
-	s.sink(0)
-	return top
-}
-
-func (s candidates) sink(i int) {
-	for {
-		k := 2*i + 1
-		if k >= len(s) {
-			return
-		}
-		if k+1 < len(s) && s[k+1].before(s[k]) {
-			k++
-		}
-		if !s[k].before(s[i]) {
-			return
-		}
-		s[i], s[k] = s[k], s[i]
-		i = k
-	}
-}
-
 // shortWord is the number of symbols up to which scanning for the best merge
 // beats keeping a heap.
 const shortWord = 40
 
 // merge applies the merges to syms, lowest rank first, leftmost among equals,
-// and returns what is left of it. Long words cost n log n.
+// and returns what is left of it.
 func (t *pairTable) merge(s *scratch, syms []symbol) []symbol {
 	if len(syms) < 2 {
 		return syms
@@ -136,6 +88,7 @@ func (t *pairTable) mergeShort(s *scratch, syms []symbol) []symbol {
 	}
 	s.pairs = pairs
 	for {
+		s.work += int64(len(pairs))
 		best, at := noRank, -1
 		for i, p := range pairs {
 			if p.rank < best {
@@ -157,40 +110,39 @@ func (t *pairTable) mergeShort(s *scratch, syms []symbol) []symbol {
 }
 
 func (t *pairTable) mergeLong(s *scratch, syms []symbol) []symbol {
-	heap := s.heap[:0]
-	for i := range syms {
-		syms[i].prev, syms[i].next = int32(i-1), int32(i+1)
-		if i+1 == len(syms) {
-			syms[i].next = -1
-			break
-		}
-		if v, ok := t.get(syms[i].id, syms[i+1].id); ok {
-			heap = append(heap, candidate{v.rank, int32(i), v.id})
-		}
-	}
-	for i := len(heap)/2 - 1; i >= 0; i-- {
-		heap.sink(i)
-	}
+	q := &s.queue
+	q.begin(len(syms), t.ranks)
 	offer := func(left, right int32) {
 		if left < 0 || right < 0 {
 			return
 		}
 		if v, ok := t.get(syms[left].id, syms[right].id); ok {
-			heap.push(candidate{v.rank, left, v.id})
+			q.push(candidate{v.rank, left})
 		}
 	}
-	for len(heap) > 0 {
-		top := heap.pop()
+	for i := range syms {
+		syms[i].prev, syms[i].next = int32(i-1), int32(i+1)
+	}
+	syms[len(syms)-1].next = -1
+	for i := range syms[1:] {
+		offer(int32(i), int32(i+1))
+	}
+	for {
+		top, ok := q.pop()
+		if !ok {
+			break
+		}
 		left := &syms[top.pos]
 		if left.size == 0 || left.next < 0 {
 			continue
 		}
 		right := &syms[left.next]
 		// The pair may have changed since it was queued.
-		if v, ok := t.get(left.id, right.id); !ok || v.id != top.id {
+		v, ok := t.get(left.id, right.id)
+		if !ok || v.rank != top.rank {
 			continue
 		}
-		left.id = top.id
+		left.id = v.id
 		left.size += right.size
 		right.size = 0
 		left.next = right.next
@@ -200,7 +152,7 @@ func (t *pairTable) mergeLong(s *scratch, syms []symbol) []symbol {
 		offer(left.prev, top.pos)
 		offer(top.pos, left.next)
 	}
-	s.heap = heap
+	s.work += q.work
 	out := syms[:0]
 	for _, sym := range syms {
 		if sym.size > 0 {

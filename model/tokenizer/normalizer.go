@@ -54,7 +54,7 @@ func (n unicodeForm) normalize(s *scratch, p *piece) error {
 	if n.isNormal(p.text) {
 		return nil
 	}
-	s.edits = decompose(s.edits[:0], p.text, n.compatible)
+	s.edits = decompose(s, s.edits[:0], p.text, n.compatible)
 	if n.compose {
 		s.edits = compose(s.edits)
 	}

@@ -57,6 +57,11 @@ func (s *Stream) give(text string) string {
 		out = s.t.Decode(s.ids[s.done:], s.skip)
 	}
 	if out == "" {
+		// Ids without text would be decoded again for each that follows. The first id of
+		// all stays, for the same reason as those given out.
+		if len(s.ids)-s.done > maxPending {
+			s.ids = s.ids[:max(s.done, 1)]
+		}
 		return ""
 	}
 	s.ids = append(s.ids[:0], s.ids[s.done:]...)

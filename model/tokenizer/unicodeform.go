@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"sort"
 	"sync"
 
 	"golang.org/x/text/unicode/norm"
@@ -35,7 +34,7 @@ func combiningClass(c rune) uint8 {
 
 // decompose appends the full decomposition of text in canonical order. Of the
 // characters one decomposes into, the first is in place and the rest added.
-func decompose(out []edit, text string, compatible bool) []edit {
+func decompose(s *scratch, out []edit, text string, compatible bool) []edit {
 	form := norm.NFD
 	if compatible {
 		form = norm.NFKD
@@ -61,7 +60,7 @@ func decompose(out []edit, text string, compatible bool) []edit {
 			change = 1
 		}
 	}
-	sortMarks(out[base:])
+	sortMarks(s, out[base:])
 	return out
 }
 
@@ -79,24 +78,47 @@ func decomposeHangul(out []edit, i rune) []edit {
 	return out
 }
 
-// sortMarks puts every stretch of combining characters in order of class.
-func sortMarks(out []edit) {
+// sortMarks puts every stretch of combining characters in order of class, in time
+// that grows with its length alone.
+func sortMarks(s *scratch, out []edit) {
 	for i := 0; i < len(out); i++ {
-		if combiningClass(out[i].char) == 0 {
-			continue
+		s.classes = s.classes[:0]
+		sorted := true
+		for k := i; k < len(out); k++ {
+			c := combiningClass(out[k].char)
+			if c == 0 {
+				break
+			}
+			sorted = sorted && (k == i || s.classes[k-i-1] <= c)
+			s.classes = append(s.classes, c)
 		}
-		k := i + 1
-		for k < len(out) && combiningClass(out[k].char) != 0 {
-			k++
+		n := len(s.classes)
+		s.work += int64(n) + 1
+		if !sorted {
+			s.sorted = sortByClass(s.sorted[:0], out[i:i+n], s.classes)
+			s.work += int64(n)
 		}
-		if k-i > 1 {
-			marks := out[i:k]
-			sort.SliceStable(marks, func(a, b int) bool {
-				return combiningClass(marks[a].char) < combiningClass(marks[b].char)
-			})
-		}
-		i = k
+		i += n
 	}
+}
+
+// sortByClass sorts marks, a stretch with these classes, by counting; equals keep
+// their order. It returns its memory.
+func sortByClass(memory, marks []edit, classes []uint8) []edit {
+	var place [256]int
+	for _, c := range classes {
+		place[c]++
+	}
+	next := 0
+	for c, n := range place {
+		place[c], next = next, next+n
+	}
+	memory = append(memory, marks...)
+	for i, c := range classes {
+		marks[place[c]] = memory[i]
+		place[c]++
+	}
+	return memory
 }
 
 type runePair struct{ a, b rune }
