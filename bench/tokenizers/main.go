@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,132 +21,155 @@ func main() {
 	flag.StringVar(&o.data, "data", os.Getenv("GRAFT_DATA"), "`folder` with tokenizers and corpora")
 	flag.StringVar(&o.python, "python", "python3", "`interpreter` with the package tokenizers")
 	flag.StringVar(&o.script, "script", "bench/tokenizers/peer.py", "the peer's `script`")
+	flag.StringVar(&o.out, "o", "", "`file` for the tables; none prints them")
 	flag.IntVar(&o.bytes, "bytes", 5<<20, "`bytes` of text")
+	flag.IntVar(&o.hard, "hard", 10<<20, "`bytes` of each hard text; 0 leaves them out")
 	flag.IntVar(&o.rounds, "rounds", 5, "turns of each side")
 	flag.Parse()
-	if flag.NArg() > 0 || o.data == "" || o.bytes < 1 || o.bytes > 1<<28 || o.rounds < 1 {
+	if flag.NArg() > 0 || o.data == "" || o.bytes < 1 || o.bytes > 1<<28 || o.hard < 0 || o.hard > 1<<28 || o.rounds < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	runtime.GOMAXPROCS(1)
-	if err := run(context.Background(), o, os.Stdout); err != nil {
+	rep, err := run(context.Background(), o)
+	if err == nil && o.out != "" {
+		err = os.WriteFile(o.out, []byte(rep.table()), 0o644)
+	} else if err == nil {
+		fmt.Print(rep.table())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "tokenizers:", err)
 		os.Exit(1)
 	}
 }
 
 type options struct {
-	data, python, script string
-	bytes, rounds        int
+	data, python, script, out string
+	bytes, hard, rounds       int
 }
 
 type request struct {
 	Tokenizer string `json:"tokenizer,omitempty"`
 	Documents string `json:"documents,omitempty"`
+	Bytes     string `json:"bytes,omitempty"`
 	IDs       string `json:"ids,omitempty"`
+	Decode    string `json:"decode,omitempty"`
+	Text      string `json:"text,omitempty"`
 }
 
 type answer struct {
 	Seconds float64 `json:"seconds"`
+	Refused string  `json:"refused"`
 }
 
-func run(ctx context.Context, o options, out io.Writer) (err error) {
+func run(ctx context.Context, o options) (rep *report, err error) {
 	docs, err := documents(filepath.Join(o.data, "corpora"), o.bytes)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	files, err := filepath.Glob(filepath.Join(o.data, "tokenizers", "*", "tokenizer.json.gz"))
 	if err != nil || len(files) == 0 {
-		return errors.Join(err, fmt.Errorf("%s has no tokenizers", o.data))
+		return nil, errors.Join(err, fmt.Errorf("%s has no tokenizers", o.data))
 	}
 	tmp, err := os.MkdirTemp("", "graft-tokenizers-")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(tmp)
 	peer, err := versus.Start(nil, o.python, o.script)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, peer.Close()) }()
-	s := session{options: o, docs: docs, peer: peer, tmp: tmp}
+	rep = &report{options: o, versions: peer.Hello.Versions, device: processor(), documents: len(docs)}
 	for _, d := range docs {
-		s.size += len(d)
+		rep.size += len(d)
 	}
-	if err := s.send(ctx); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "%d documents, %d bytes; one thread each, %d rounds in turns; peer: tokenizers %s\n\n", len(docs), s.size, o.rounds, peer.Hello.Versions["tokenizers"])
-	fmt.Fprintf(out, "| tokenizer | tokens | Graft MB/s | peer MB/s | Graft / peer |\n| --- | --- | --- | --- | --- |\n")
+	s := session{report: rep, docs: docs, peer: peer, ids: filepath.Join(tmp, "ids"), text: filepath.Join(tmp, "text")}
 	for _, file := range files {
-		if err := s.compare(ctx, file, out); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Base(filepath.Dir(file)), err)
+		name := filepath.Base(filepath.Dir(file))
+		tok, err := tokenizer.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.ask(ctx, request{Tokenizer: file}); err != nil {
+			return nil, err
+		}
+		if err := s.mixed(ctx, name, tok); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if o.hard == 0 {
+			continue
+		}
+		if err := s.hardTexts(ctx, name, tok); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return nil
+	return rep, nil
 }
 
 type session struct {
-	options
-	docs []string
-	size int // bytes
-	peer *versus.Process
-	tmp  string
+	*report
+	docs      []string
+	peer      *versus.Process
+	ids, text string // files to exchange
 }
 
-// send gives the documents to the peer.
-func (s *session) send(ctx context.Context) error {
-	text, err := json.Marshal(s.docs)
+// ask gives the seconds of what the peer did.
+func (s *session) ask(ctx context.Context, r request) (float64, error) {
+	var a answer
+	if err := s.peer.Ask(ctx, r, &a); err != nil {
+		return 0, err
+	}
+	if a.Refused != "" {
+		return 0, fmt.Errorf("the peer refuses: %s", versus.OneLine(a.Refused))
+	}
+	return a.Seconds, nil
+}
+
+// mixed holds a tokenizer to its peer on the documents: ids, decoded text and time.
+func (s *session) mixed(ctx context.Context, name string, tok *tokenizer.Tokenizer) error {
+	list, err := json.Marshal(s.docs)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(s.tmp, "documents.json")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	if err := os.WriteFile(s.text, list, 0o600); err != nil {
 		return err
 	}
-	return s.peer.Ask(ctx, request{Documents: path}, new(answer))
-}
-
-// compare holds one tokenizer to its peer and prints a row of the table.
-func (s *session) compare(ctx context.Context, file string, out io.Writer) error {
-	tok, err := tokenizer.Open(file)
+	if _, err := s.ask(ctx, request{Documents: s.text}); err != nil {
+		return err
+	}
+	r := mixedRow{name: name}
+	theirs, err := s.ask(ctx, request{IDs: s.ids})
 	if err != nil {
 		return err
 	}
-	if err := s.peer.Ask(ctx, request{Tokenizer: file}, new(answer)); err != nil {
-		return err
-	}
-	path := filepath.Join(s.tmp, "ids")
-	if err := s.peer.Ask(ctx, request{IDs: path}, new(answer)); err != nil {
-		return err
-	}
+	began := time.Now()
 	ids, ends, err := encode(tok, s.docs)
 	if err != nil {
 		return err
 	}
-	want, err := os.ReadFile(path)
-	if err != nil {
+	r.fresh, r.tokens = theirs/time.Since(began).Seconds(), len(ids)
+	if err := s.same(ids, ends); err != nil {
 		return err
 	}
-	if err := same(ids, ends, want); err != nil {
+	if err := s.sameText(ctx, tok, ids, ends); err != nil {
 		return err
 	}
-	var ours, theirs, ratios []float64
 	for range s.rounds {
 		began := time.Now()
 		if _, _, err := encode(tok, s.docs); err != nil {
 			return err
 		}
 		mine := time.Since(began).Seconds()
-		var a answer
-		if err := s.peer.Ask(ctx, request{}, &a); err != nil {
+		theirs, err := s.ask(ctx, request{})
+		if err != nil {
 			return err
 		}
-		ours, theirs, ratios = append(ours, mine), append(theirs, a.Seconds), append(ratios, a.Seconds/mine)
+		r.ours, r.theirs, r.ratios = append(r.ours, mine), append(r.theirs, theirs), append(r.ratios, theirs/mine)
 	}
-	rate := func(seconds []float64) float64 { return float64(s.size) / 1e6 / versus.Median(seconds) }
-	_, err = fmt.Fprintf(out, "| %s | %d | %.1f | %.1f | %.2f |\n", filepath.Base(filepath.Dir(file)), len(ids), rate(ours), rate(theirs), versus.Median(ratios))
-	return err
+	s.rows = append(s.rows, r)
+	return nil
 }
 
 // encode gives the ids of all documents, and where each document's end.
@@ -159,6 +181,57 @@ func encode(tok *tokenizer.Tokenizer, docs []string) (ids []int32, ends []int, e
 		ends = append(ends, len(ids))
 	}
 	return ids, ends, nil
+}
+
+// same compares with the ids in the peer's file.
+func (s *session) same(ids []int32, ends []int) error {
+	want, err := os.ReadFile(s.ids)
+	if err != nil {
+		return err
+	}
+	return same(ids, ends, want)
+}
+
+// sameText compares what ids decode to on both sides, special tokens and all.
+func (s *session) sameText(ctx context.Context, tok *tokenizer.Tokenizer, ids []int32, ends []int) error {
+	if err := os.WriteFile(s.ids, encoded(ids, ends), 0o600); err != nil {
+		return err
+	}
+	if _, err := s.ask(ctx, request{Decode: s.ids, Text: s.text}); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(s.text)
+	if err != nil {
+		return err
+	}
+	var want []string
+	if err := json.Unmarshal(data, &want); err != nil {
+		return err
+	}
+	if len(want) != len(ends) {
+		return fmt.Errorf("the peer decodes %d documents, want %d", len(want), len(ends))
+	}
+	from := 0
+	for doc, end := range ends {
+		if got := tok.Decode(ids[from:end], false); got != want[doc] {
+			return fmt.Errorf("document %d: decoded text differs: got %d bytes, want %d", doc, len(got), len(want[doc]))
+		}
+		from = end
+	}
+	return nil
+}
+
+// encoded is the file that same reads.
+func encoded(ids []int32, ends []int) (file []byte) {
+	from := 0
+	for _, end := range ends {
+		file = binary.LittleEndian.AppendUint32(file, uint32(end-from))
+		for _, id := range ids[from:end] {
+			file = binary.LittleEndian.AppendUint32(file, uint32(id))
+		}
+		from = end
+	}
+	return file
 }
 
 // same compares with the peer's file.
