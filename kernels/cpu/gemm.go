@@ -35,7 +35,9 @@ func lowerMatMul(b *builder, in kernels.Instr, _ kernels.Dims) {
 // rows, MR at a time, against all columns: the panels of B in a block stay in
 // the second cache, and a panel of A in the first.
 type gemmShape struct {
-	m, n, k int
+	m, n, k int  // k counts words of packed panels: elements, or pairs of them
+	pairs   bool // words are pairs of bf16
+	depth   int  // elements of k
 	batch   runs // operands a, b, c and, where present, residual
 	kc      int  // of a block of k; alone decides how sums are rounded
 	tm, tn  int  // rows and columns of a tile
@@ -62,7 +64,11 @@ func (p *product) dims() (m, n, k int) {
 func newGemmShape(p *product, t *simd.Tier) gemmShape {
 	r := len(p.c.shape) - 2
 	var g gemmShape
-	g.m, g.n, g.k = p.dims()
+	g.m, g.n, g.depth = p.dims()
+	g.k = g.depth
+	if g.pairs = p.inPairs(t); g.pairs {
+		g.k = blocks(g.depth, 2)
+	}
 	strides := [][]int{p.a.stride[:r], p.b.stride[:r], p.c.stride[:r]}
 	if p.residual != nil {
 		strides = append(strides, p.residual.stride[:r])
@@ -165,7 +171,7 @@ func (b *builder) inParts(p product, g gemmShape) bool {
 	rows, deep := most/g.k/t.MR*t.MR, most/(g.m+t.MR)/g.kc*g.kc
 	if rows < 4*t.NC && deep > 0 && p.c.dt == kernels.F32 {
 		for k := 0; k < g.k; k += deep {
-			b.product(p.partOfK(k, min(k+deep, g.k)))
+			b.product(p.partOfK(g.elements(k), g.elements(min(k+deep, g.k))))
 			// What is added is added once.
 			p.beta, p.bias, p.residual = 1, nil, nil
 		}

@@ -20,6 +20,9 @@ type gemm struct {
 
 func bindGemm(m *memory, p product, g gemmShape, mk *simd.Tier) *gemm {
 	r := len(p.c.shape) - 2
+	if g.pairs {
+		mk = mk.Pairs
+	}
 	x := &gemm{gemmShape: g, p: p, mk: mk, a: m.array(p.a), b: m.array(p.b), c: m.array(p.c),
 		lda: p.a.stride[r], ldb: p.b.stride[r], ldc: p.c.stride[r], bufs: g.tileBuffers(&p, mk)}
 	if p.bias != nil {
@@ -106,23 +109,35 @@ func (x *gemm) task(t int, local []float32) {
 	}
 }
 
-// packA packs m rows of alpha op(a) from row i0 and column k0 on.
+// packA packs m rows of alpha op(a) from row i0 and word k0 on.
 func (x *gemm) packA(dst []float32, batch, i0, m, k0, kc int, buf []float32) {
-	at := x.batch.offset(0, batch)
-	if x.p.transA {
-		packColumns(dst, x.a, at+k0*x.lda+i0, x.lda, m, kc, x.mk.MR, x.p.alpha, buf)
-	} else {
-		packRows(dst, x.a, at+i0*x.lda+k0, x.lda, m, kc, x.mk.MR, x.p.alpha, buf)
+	at, k, to := x.batch.offset(0, batch), x.elements(k0), x.elements(k0+kc)
+	rows, columns := at+i0*x.lda+k, at+k*x.lda+i0
+	switch mr := x.mk.MR; {
+	case x.pairs && x.p.transA:
+		packPairColumns(dst, x.a, columns, x.lda, m, to-k, mr, buf)
+	case x.pairs:
+		packPairRows(dst, x.a, rows, x.lda, m, to-k, mr, buf)
+	case x.p.transA:
+		packColumns(dst, x.a, columns, x.lda, m, kc, mr, x.p.alpha, buf)
+	default:
+		packRows(dst, x.a, rows, x.lda, m, kc, mr, x.p.alpha, buf)
 	}
 }
 
-// packB packs n columns of op(b) from row k0 and column j0 on.
+// packB packs n columns of op(b) from word k0 and column j0 on.
 func (x *gemm) packB(dst []float32, batch, j0, n, k0, kc int, buf []float32) {
-	at := x.batch.offset(1, batch)
-	if x.p.transB {
-		packRows(dst, x.b, at+j0*x.ldb+k0, x.ldb, n, kc, x.mk.NR, 1, buf)
-	} else {
-		packColumns(dst, x.b, at+k0*x.ldb+j0, x.ldb, n, kc, x.mk.NR, 1, buf)
+	at, k, to := x.batch.offset(1, batch), x.elements(k0), x.elements(k0+kc)
+	rows, columns := at+j0*x.ldb+k, at+k*x.ldb+j0
+	switch nr := x.mk.NR; {
+	case x.pairs && x.p.transB:
+		packPairRows(dst, x.b, rows, x.ldb, n, to-k, nr, buf)
+	case x.pairs:
+		packPairColumns(dst, x.b, columns, x.ldb, n, to-k, nr, buf)
+	case x.p.transB:
+		packRows(dst, x.b, rows, x.ldb, n, kc, nr, 1, buf)
+	default:
+		packColumns(dst, x.b, columns, x.ldb, n, kc, nr, 1, buf)
 	}
 }
 
@@ -164,6 +179,10 @@ func (x *gemm) begin(w []float32, ldw, batch, i0, j0, m, n int, buf []float32) b
 
 // multiply runs the micro-kernel over the panels of B for at most MR rows.
 func (x *gemm) multiply(w []float32, ldw int, a, bp []float32, m, n, kc int, acc bool, edge []float32) {
+	if x.pairs && x.p.alpha != 1 {
+		x.multiplyScaled(w, ldw, a, bp, m, n, kc, acc, edge)
+		return
+	}
 	mr, nr := x.mk.MR, x.mk.NR
 	for j := 0; j < n; j += nr {
 		b := bp[j*kc:]

@@ -20,10 +20,10 @@ func tiny(t *simd.Tier) *simd.Tier {
 }
 
 // gemmTrial is a product of random operands: stored transposed or not, rows
-// longer than they look, of several types, in a batch or not, with and without
+// longer than they look, of the given types, in a batch or not, with and without
 // what may be added.
-func gemmTrial(r *rand.Rand, m, n, k int) *trial {
-	types := func() kernels.DType { return []kernels.DType{f32, f32, b16, h16}[r.IntN(4)] }
+func gemmTrial(r *rand.Rand, m, n, k int, types ...kernels.DType) *trial {
+	operand := func() kernels.DType { return types[r.IntN(len(types))] }
 	at := kernels.Attr{Alpha: []float32{1, 1, -0.5}[r.IntN(3)], TransA: r.IntN(2) == 0, TransB: r.IntN(2) == 0}
 	a, b, c := []int{m, k}, []int{k, n}, []int{m, n}
 	if at.TransA {
@@ -36,14 +36,14 @@ func gemmTrial(r *rand.Rand, m, n, k int) *trial {
 		front := [][]int{{2}, {1, 3}, {2, 1, 2}}[r.IntN(3)]
 		a, b, c = append(front[:len(front):len(front)], a...), append(front[:len(front):len(front)], b...), append(front[:len(front):len(front)], c...)
 	}
-	out := types()
+	out := []kernels.DType{f32, f32, b16, h16}[r.IntN(4)]
 	at.Beta = []float32{0, 0, 1, -0.5}[r.IntN(4)]
 	tr := one("", kernels.MatMul, at)
-	tr.in(types(), nil, a...).strided(r.IntN(3) * 2)
-	tr.in(types(), nil, b...).strided(r.IntN(3) * 2)
+	tr.in(operand(), nil, a...).strided(r.IntN(3) * 2)
+	tr.in(operand(), nil, b...).strided(r.IntN(3) * 2)
 	if r.IntN(3) == 0 {
 		tr.p.Code[0].Attr.Opt |= kernels.WithBias
-		tr.in(types(), nil, n)
+		tr.in(operand(), nil, n)
 	}
 	if r.IntN(3) == 0 {
 		tr.p.Code[0].Attr.Opt |= kernels.WithResidual
@@ -74,7 +74,7 @@ func TestGemmShapes(t *testing.T) {
 				m, k = m+250, k+250
 				n = min(n, 2*tier.NR+3)
 			}
-			tr := gemmTrial(r, m, n, k)
+			tr := gemmTrial(r, m, n, k, f32, f32, b16, h16)
 			count(seen, tr, cut)
 			t.Run(tier.Name+"/"+tr.name, func(t *testing.T) { tr.checkOn(t, cut) })
 		}

@@ -1,6 +1,9 @@
 package cpu
 
-import "graft/kernels"
+import (
+	"graft/kernels"
+	"graft/kernels/cpu/simd"
+)
 
 // Packed panels hold w consecutive rows (of A) or columns (of B) side by side
 // for each k: panel p, element k*w + i is row p*w + i, column k. What is past
@@ -93,26 +96,32 @@ func packColumns(dst []float32, x *array, off, ld, n, kc, w int, alpha float32, 
 	if x.dt != kernels.F32 {
 		most = max(1, min(most, len(buf)/max(1, n)))
 	}
-	panels, rest := n/w, n%w
-	if rest > 0 {
-		clear(dst[panels*w*kc : (panels+1)*w*kc])
-	}
 	for k := 0; k < kc; k += most {
 		rows := min(most, kc-k)
 		src, lds := x.block(off+k*ld, ld, rows, n, buf)
-		switch {
-		case panels == 0:
-		case w == t.NR:
-			t.PackColumnsNR(dst[k*w:], src, rows, panels, lds, w*kc)
-		default:
-			t.PackColumnsMR(dst[k*w:], src, rows, panels, lds, w*kc)
-		}
-		for r := 0; r < rows && rest > 0; r++ {
-			copy(dst[panels*w*kc+(k+r)*w:][:rest], src[r*lds+panels*w:])
-		}
+		putColumns(dst, t, src, rows, n, lds, k, kc, w)
 	}
 	if alpha != 1 {
 		all := dst[:blocks(n, w)*w*kc]
 		t.Scale(all, all, alpha)
+	}
+}
+
+// putColumns packs rows of n elements, ld apart, as rows k and on of kc.
+func putColumns(dst []float32, t *simd.Tier, src []float32, rows, n, ld, k, kc, w int) {
+	panels, rest := n/w, n%w
+	switch {
+	case panels == 0:
+	case w == t.NR:
+		t.PackColumnsNR(dst[k*w:], src, rows, panels, ld, w*kc)
+	default:
+		t.PackColumnsMR(dst[k*w:], src, rows, panels, ld, w*kc)
+	}
+	if rest == 0 {
+		return
+	}
+	for r := range rows {
+		row := dst[panels*w*kc+(k+r)*w:][:w]
+		clear(row[copy(row, src[r*ld+panels*w:][:rest]):])
 	}
 }

@@ -60,23 +60,26 @@ func gemmPairsGo(m, n int, t *Tier, kc int, a, b, c []float32, ldc int, acc bool
 // fmaBF16 is a b + c, rounded once, to nearest even; subnormal operands and
 // results are 0 (Intel, Software Developer's Manual 2, VDPBF16PS).
 func fmaBF16(a, b uint16, c float32) float32 {
-	const normal = 0x1p-126
-	zero := func(x float64) float64 {
-		if math.Abs(x) < normal {
-			return math.Copysign(0, x)
-		}
-		return x
+	const normal, sign = 0x1p-126, 1 << 15
+	if a&^sign < 1<<7 {
+		a &= sign
 	}
-	// The product is exact in float64. The sum is rounded to odd, which keeps on
-	// which side of a float32, or of the middle between two, it lies.
-	x, y := zero(float64(fromBF16(a)))*zero(float64(fromBF16(b))), zero(float64(c))
+	if b&^sign < 1<<7 {
+		b &= sign
+	}
+	if u := math.Float32bits(c); u<<1 < 1<<24 {
+		c = math.Float32frombits(u &^ (1<<23 - 1))
+	}
+	// The product is exact in float64, the sum is rounded to 53 bits. To round it
+	// again errs only if it is then in the middle between two float32 and was not
+	// before.
+	x, y := float64(fromBF16(a))*float64(fromBF16(b)), float64(c)
 	s := x + y
-	if math.IsNaN(s) || math.IsInf(s, 0) {
-		return float32(s)
-	}
-	up := s - x
-	if rest := (x - (s - up)) + (y - up); rest != 0 && math.Float64bits(s)&1 == 0 {
-		s = math.Nextafter(s, math.Inf(int(math.Copysign(1, rest))))
+	if math.Float64bits(s)&(1<<29-1) == 1<<28 {
+		up := s - x
+		if rest := (x - (s - up)) + (y - up); rest != 0 {
+			s = math.Nextafter(s, math.Inf(int(math.Copysign(1, rest))))
+		}
 	}
 	// What is subnormal is decided after rounding to 24 bits.
 	if math.Abs(s) < normal-normal/(1<<25) {
