@@ -45,6 +45,8 @@ type gemmShape struct {
 	// Operands that a step of its own packs for all tiles; the others are
 	// packed by each task.
 	packA, packB bool
+	// A is not packed but where an edge of c needs it.
+	inPlace bool
 }
 
 // mostPacked is the largest number of elements of an operand that are packed
@@ -76,11 +78,12 @@ func newGemmShape(p *product, t *simd.Tier) gemmShape {
 	g.batch = newPositions(p.c.shape[:r], strides...)
 	// Blocks of k are about equal, and whole steps of the kernels that pack.
 	g.kc = min(g.k, blocks(blocks(g.k, max(1, blocks(g.k, t.KC))), 16)*16)
+	g.inPlace = !p.transA && p.a.dt == kernels.F32 && p.alpha == 1
 	if g.batch.count == 1 && g.m*g.n*g.k >= 16*t.Work {
 		g.tm, g.tn = blocks(g.m, t.MR)*t.MR, min(t.NC, blocks(g.n, t.NR)*t.NR)
-		g.packA = g.n > g.tn
+		g.packA = g.n > g.tn && !g.inPlace
 		g.packB = g.m > 2*t.NC && blocks(g.n, t.NR)*t.NR*g.k <= mostPacked(t)
-		if p.c.dt != kernels.F32 || !g.packA { // part of the tile, or A, is in the task's buffer
+		if p.c.dt != kernels.F32 || !g.packA && !g.inPlace { // part of the tile, or A, is in the task's buffer
 			g.tm = min(g.tm, t.NC/t.MR*t.MR)
 		}
 		g.split(t, func(tiles, work int) bool {

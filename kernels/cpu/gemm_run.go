@@ -55,7 +55,10 @@ func (l tileBuffers) size() int { return l.a + l.b + l.own + l.edge + l.buf }
 
 func (g *gemmShape) tileBuffers(p *product, t *simd.Tier) tileBuffers {
 	l := tileBuffers{edge: t.MR * t.NR, buf: g.tn}
-	if !g.packA {
+	switch {
+	case g.inPlace: // rows and columns at the edge of c
+		l.a = t.MR * g.kc
+	case !g.packA:
 		l.a = g.tm * g.kc
 	}
 	if !g.packB {
@@ -94,12 +97,21 @@ func (x *gemm) task(t int, local []float32) {
 		}
 		if x.gemmShape.packA {
 			ap = x.pa[k0*(blocks(x.m, mr)*mr)+i0*kc:]
-		} else {
+		} else if !x.inPlace {
 			x.packA(ap, batch, i0, m, k0, kc, buf)
 		}
 		for i := 0; i < m; i += mr {
-			acc := k0 > 0 || x.begin(w[i*ldw:], ldw, batch, i0+i, j0, min(mr, m-i), n, buf)
-			x.multiply(w[i*ldw:], ldw, ap[i*kc:], bp, min(mr, m-i), n, kc, acc, edge)
+			rows := min(mr, m-i)
+			acc := k0 > 0 || x.begin(w[i*ldw:], ldw, batch, i0+i, j0, rows, n, buf)
+			if !x.inPlace {
+				x.multiply(w[i*ldw:], ldw, ap[i*kc:], nil, bp, rows, n, kc, acc, edge)
+				continue
+			}
+			if rows < mr || n%nr > 0 {
+				x.packA(ap, batch, i0+i, rows, k0, kc, buf)
+			}
+			at := x.batch.offset(0, batch) + (i0+i)*x.lda + k0
+			x.multiply(w[i*ldw:], ldw, ap, x.a.f[at:], bp, rows, n, kc, acc, edge)
 		}
 	}
 	if x.c.dt != kernels.F32 {
@@ -177,19 +189,25 @@ func (x *gemm) begin(w []float32, ldw, batch, i0, j0, m, n int, buf []float32) b
 	return true
 }
 
-// multiply runs the micro-kernel over the panels of B for at most MR rows.
-func (x *gemm) multiply(w []float32, ldw int, a, bp []float32, m, n, kc int, acc bool, edge []float32) {
+// multiply multiplies at most MR rows of A by the panels of B. Whole tiles take
+// A from inPlace, its rows in memory, where that is given.
+func (x *gemm) multiply(w []float32, ldw int, a, inPlace, bp []float32, m, n, kc int, acc bool, edge []float32) {
 	if x.pairs && x.p.alpha != 1 {
 		x.multiplyScaled(w, ldw, a, bp, m, n, kc, acc, edge)
 		return
 	}
 	mr, nr := x.mk.MR, x.mk.NR
-	for j := 0; j < n; j += nr {
-		b := bp[j*kc:]
-		if m == mr && j+nr <= n {
-			x.mk.Gemm(kc, a, b, w[j:], ldw, acc)
-		} else {
-			x.mk.Edge(m, min(nr, n-j), kc, a, b, w[j:], ldw, acc, edge)
-		}
+	whole := n / nr
+	switch {
+	case m < mr:
+		whole = 0
+	case whole == 0:
+	case inPlace != nil:
+		x.mk.GemmRows(kc, whole, inPlace, x.lda, bp, w, ldw, acc)
+	default:
+		x.mk.Gemm(kc, whole, a, bp, w, ldw, acc)
+	}
+	for j := whole * nr; j < n; j += nr {
+		x.mk.Edge(m, min(nr, n-j), kc, a, bp[j*kc:], w[j:], ldw, acc, edge)
 	}
 }

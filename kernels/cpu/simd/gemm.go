@@ -1,10 +1,10 @@
 package simd
 
-// Edge works like Gemm for the first m rows and n columns of the tile and
+// Edge works like Gemm with one panel, for the first m rows and n columns of the tile and
 // touches no others of c. buf holds a tile, MR*NR.
 func (t *Tier) Edge(m, n, kc int, a, b, c []float32, ldc int, acc bool, buf []float32) {
 	if t.GemmPart == nil {
-		t.Gemm(kc, a, b, buf, t.NR, false)
+		t.Gemm(kc, 1, a, b, buf, t.NR, false)
 	} else {
 		vecs := t.NR / t.Lanes
 		part := (m-1)/2*vecs + (n-1)/t.Lanes
@@ -26,8 +26,20 @@ func (t *Tier) Edge(m, n, kc int, a, b, c []float32, ldc int, acc bool, buf []fl
 	}
 }
 
-// gemmGo keeps its eight sums in registers.
-func gemmGo(kc int, a, b, c []float32, ldc int, acc bool) {
+func gemmGo(kc, panels int, a, b, c []float32, ldc int, acc bool) {
+	for p := range panels {
+		tileGo(kc, a, b[p*2*kc:], c[p*2:], ldc, acc)
+	}
+}
+
+func gemmRowsGo(kc, panels int, a []float32, lda int, b, c []float32, ldc int, acc bool) {
+	for p := range panels {
+		tileRowsGo(kc, a, lda, b[p*2*kc:], c[p*2:], ldc, acc)
+	}
+}
+
+// tileGo keeps its eight sums in registers.
+func tileGo(kc int, a, b, c []float32, ldc int, acc bool) {
 	var c00, c01, c10, c11, c20, c21, c30, c31 float32
 	a, b = a[:4*kc], b[:2*kc]
 	for len(a) >= 4 && len(b) >= 2 {
@@ -43,17 +55,37 @@ func gemmGo(kc int, a, b, c []float32, ldc int, acc bool) {
 		c31 += a3 * b1
 		a, b = a[4:], b[2:]
 	}
-	r0, r1, r2, r3 := c[:2], c[ldc:][:2], c[2*ldc:][:2], c[3*ldc:][:2]
-	if acc {
-		c00, c01 = c00+r0[0], c01+r0[1]
-		c10, c11 = c10+r1[0], c11+r1[1]
-		c20, c21 = c20+r2[0], c21+r2[1]
-		c30, c31 = c30+r3[0], c31+r3[1]
+	storeGo(c, ldc, acc, [8]float32{c00, c01, c10, c11, c20, c21, c30, c31})
+}
+
+func tileRowsGo(kc int, a []float32, lda int, b, c []float32, ldc int, acc bool) {
+	var c00, c01, c10, c11, c20, c21, c30, c31 float32
+	x0, x1, x2, x3 := a[:kc], a[lda:][:kc], a[2*lda:][:kc], a[3*lda:][:kc]
+	b = b[:2*kc]
+	for k, a0 := range x0 {
+		b0, b1 := b[2*k], b[2*k+1]
+		a1, a2, a3 := x1[k], x2[k], x3[k]
+		c00 += a0 * b0
+		c01 += a0 * b1
+		c10 += a1 * b0
+		c11 += a1 * b1
+		c20 += a2 * b0
+		c21 += a2 * b1
+		c30 += a3 * b0
+		c31 += a3 * b1
 	}
-	r0[0], r0[1] = c00, c01
-	r1[0], r1[1] = c10, c11
-	r2[0], r2[1] = c20, c21
-	r3[0], r3[1] = c30, c31
+	storeGo(c, ldc, acc, [8]float32{c00, c01, c10, c11, c20, c21, c30, c31})
+}
+
+func storeGo(c []float32, ldc int, acc bool, sums [8]float32) {
+	for i := range 4 {
+		row := c[i*ldc:][:2]
+		if acc {
+			row[0], row[1] = sums[2*i]+row[0], sums[2*i+1]+row[1]
+		} else {
+			row[0], row[1] = sums[2*i], sums[2*i+1]
+		}
+	}
 }
 
 // packRowsMRGo fills a panel of four rows.

@@ -13,11 +13,11 @@ func Halves(words []float32) []uint16 {
 }
 
 // withPairs is a tier by another name that has Pairs.
-func (t *Tier) withPairs(name string, gemm func(kc int, a, b, c []float32, ldc int, acc bool),
+func (t *Tier) withPairs(name string, gemm func(kc, panels int, a, b, c []float32, ldc int, acc bool),
 	part func(part, kc int, a, b, c []float32, ldc int, acc bool), pair func(y []float32, lo, hi []uint16)) *Tier {
 	mode, pairs := *t, *t
 	mode.Name, pairs.Name = name, name
-	pairs.Gemm, pairs.GemmPart = gemm, part
+	pairs.Gemm, pairs.GemmRows, pairs.GemmPart = gemm, nil, part // rows are not pairs
 	mode.Pairs, mode.PairBF16 = &pairs, pair
 	return &mode
 }
@@ -25,8 +25,10 @@ func (t *Tier) withPairs(name string, gemm func(kc int, a, b, c []float32, ldc i
 // WithPairsGo is the tier with the twins in Go of what the mode avx512_bf16 has:
 // for tests on machines without it.
 func (t *Tier) WithPairsGo() *Tier {
-	whole := func(kc int, a, b, c []float32, ldc int, acc bool) {
-		gemmPairsGo(t.MR, t.NR, t, kc, a, b, c, ldc, acc)
+	whole := func(kc, panels int, a, b, c []float32, ldc int, acc bool) {
+		for p := range panels {
+			gemmPairsGo(t.MR, t.NR, t, kc, a, b[p*t.NR*kc:], c[p*t.NR:], ldc, acc)
+		}
 	}
 	part := func(part, kc int, a, b, c []float32, ldc int, acc bool) {
 		vecs := t.NR / t.Lanes

@@ -12,10 +12,14 @@ import (
 type Tier struct {
 	Name string
 
-	// Gemm multiplies a packed panel of A (kc x MR) by one of B (kc x NR):
-	// c[i*ldc+j] = sum over k of a[k*MR+i] * b[k*NR+j], added to c if acc is
-	// set. Lengths: MR*kc, NR*kc, (MR-1)*ldc + NR.
-	Gemm          func(kc int, a, b, c []float32, ldc int, acc bool)
+	// Gemm multiplies a packed panel of A (kc x MR) by panels > 0 of B (kc x
+	// NR), which lie one behind another: c[i*ldc+j] = sum over k of a[k*MR+i] *
+	// b[k*NR+j] for the first, and so on to the right, added to c if acc is
+	// set. Lengths: MR*kc, panels*NR*kc, (MR-1)*ldc + panels*NR. GemmRows does
+	// so with MR rows of A as they lie in memory: a[i*lda+k]. It gives the same
+	// bits.
+	Gemm          func(kc, panels int, a, b, c []float32, ldc int, acc bool)
+	GemmRows      func(kc, panels int, a []float32, lda int, b, c []float32, ldc int, acc bool)
 	MR, NR, Lanes int // NR is a multiple of Lanes
 
 	// Blocks of a product: k that the micro-kernel should see at once, and
@@ -24,7 +28,7 @@ type Tier struct {
 	// elements make a task: those of a tenth of a millisecond or less.
 	KC, NC, Work int
 
-	// GemmPart does so for the first 2(part/V) + 2 rows and Lanes (part%V + 1)
+	// GemmPart is Gemm for the first 2(part/V) + 2 rows and Lanes (part%V + 1)
 	// columns of the tile, V being NR/Lanes; nil where there is none. Edge
 	// does it for any part.
 	GemmPart func(part, kc int, a, b, c []float32, ldc int, acc bool)

@@ -10,12 +10,13 @@ var tierAVX512 = Tier{
 	MR:            6,
 	NR:            64,
 	Lanes:         16,
-	KC:            352,
+	KC:            512,
 	NC:            256,
 	Work:          4194304,
 	DotRows:       4,
 	Gemm:          gemmAVX512,
 	GemmPart:      gemmPartAVX512,
+	GemmRows:      gemmRowsAVX512,
 	PackRowsMR:    packRowsMRAVX512,
 	PackRowsNR:    packRowsNRAVX512,
 	PackColumnsMR: packColumnsMRAVX512,
@@ -73,21 +74,21 @@ var tierAVX512 = Tier{
 }
 
 // gemmAVX512 works like gemmGo.
-func gemmAVX512(kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+func gemmAVX512(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool) {
 	a = a[:6*kc]
-	b = b[:64*kc]
-	c = c[:(6-1)*ldc+64]
+	b = b[:panels*64*kc]
+	c = c[:5*ldc+panels*64]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, 6, ldc, 64)
-		raceWrite(c, 6, ldc, 64)
+		raceRead(c, 6, ldc, panels*64)
+		raceWrite(c, 6, ldc, panels*64)
 	}
-	gemmAVX512Asm(kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmAVX512Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
 }
 
 //go:noescape
-func gemmAVX512Asm(kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemmAVX512Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool)
 
 // gemmPartAVX512 works like gemmPartGo.
 func gemmPartAVX512(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
@@ -105,6 +106,23 @@ func gemmPartAVX512(part int, kc int, a []float32, b []float32, c []float32, ldc
 
 //go:noescape
 func gemmPartAVX512Asm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// gemmRowsAVX512 works like gemmRowsGo.
+func gemmRowsAVX512(kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:5*lda+kc]
+	b = b[:panels*64*kc]
+	c = c[:5*ldc+panels*64]
+	if raceEnabled {
+		raceRead(a, 6, lda, kc)
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, 6, ldc, panels*64)
+		raceWrite(c, 6, ldc, panels*64)
+	}
+	gemmRowsAVX512Asm(kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmRowsAVX512Asm(kc int, panels int, a *float32, lda int, b *float32, c *float32, ldc int, acc bool)
 
 // packRowsMRAVX512 works like packRowsMRGo.
 func packRowsMRAVX512(dst []float32, src []float32, kc int, ld int) {
@@ -952,6 +970,7 @@ var tierAVX2 = Tier{
 	DotRows:       2,
 	Gemm:          gemmAVX2,
 	GemmPart:      gemmPartAVX2,
+	GemmRows:      gemmRowsAVX2,
 	PackRowsMR:    packRowsMRAVX2,
 	PackRowsNR:    packRowsNRAVX2,
 	PackColumnsMR: packColumnsMRAVX2,
@@ -1009,21 +1028,21 @@ var tierAVX2 = Tier{
 }
 
 // gemmAVX2 works like gemmGo.
-func gemmAVX2(kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+func gemmAVX2(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool) {
 	a = a[:6*kc]
-	b = b[:16*kc]
-	c = c[:(6-1)*ldc+16]
+	b = b[:panels*16*kc]
+	c = c[:5*ldc+panels*16]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, 6, ldc, 16)
-		raceWrite(c, 6, ldc, 16)
+		raceRead(c, 6, ldc, panels*16)
+		raceWrite(c, 6, ldc, panels*16)
 	}
-	gemmAVX2Asm(kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmAVX2Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
 }
 
 //go:noescape
-func gemmAVX2Asm(kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemmAVX2Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool)
 
 // gemmPartAVX2 works like gemmPartGo.
 func gemmPartAVX2(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
@@ -1041,6 +1060,23 @@ func gemmPartAVX2(part int, kc int, a []float32, b []float32, c []float32, ldc i
 
 //go:noescape
 func gemmPartAVX2Asm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// gemmRowsAVX2 works like gemmRowsGo.
+func gemmRowsAVX2(kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:5*lda+kc]
+	b = b[:panels*16*kc]
+	c = c[:5*ldc+panels*16]
+	if raceEnabled {
+		raceRead(a, 6, lda, kc)
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, 6, ldc, panels*16)
+		raceWrite(c, 6, ldc, panels*16)
+	}
+	gemmRowsAVX2Asm(kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmRowsAVX2Asm(kc int, panels int, a *float32, lda int, b *float32, c *float32, ldc int, acc bool)
 
 // packRowsMRAVX2 works like packRowsMRGo.
 func packRowsMRAVX2(dst []float32, src []float32, kc int, ld int) {
@@ -1877,21 +1913,21 @@ func panelGradAVX2(rows int, s []float32, dp []float32, lse []float32, delta []f
 func panelGradAVX2Asm(rows int, s *float32, dp *float32, lse *float32, delta *float32, scale float32)
 
 // gemmPairsAVX512BF16 works like gemmPairsGo.
-func gemmPairsAVX512BF16(kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+func gemmPairsAVX512BF16(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool) {
 	a = a[:6*kc]
-	b = b[:64*kc]
-	c = c[:(6-1)*ldc+64]
+	b = b[:panels*64*kc]
+	c = c[:5*ldc+panels*64]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, 6, ldc, 64)
-		raceWrite(c, 6, ldc, 64)
+		raceRead(c, 6, ldc, panels*64)
+		raceWrite(c, 6, ldc, panels*64)
 	}
-	gemmPairsAVX512BF16Asm(kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmPairsAVX512BF16Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
 }
 
 //go:noescape
-func gemmPairsAVX512BF16Asm(kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemmPairsAVX512BF16Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool)
 
 // gemmPairsPartAVX512BF16 works like gemmPairsPartGo.
 func gemmPairsPartAVX512BF16(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {

@@ -16,6 +16,7 @@ var tierNEON = Tier{
 	DotRows:       4,
 	Gemm:          gemmNEON,
 	GemmPart:      gemmPartNEON,
+	GemmRows:      gemmRowsNEON,
 	PackRowsMR:    packRowsMRNEON,
 	PackRowsNR:    packRowsNRNEON,
 	PackColumnsMR: packColumnsMRNEON,
@@ -73,21 +74,21 @@ var tierNEON = Tier{
 }
 
 // gemmNEON works like gemmGo.
-func gemmNEON(kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+func gemmNEON(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool) {
 	a = a[:6*kc]
-	b = b[:16*kc]
-	c = c[:(6-1)*ldc+16]
+	b = b[:panels*16*kc]
+	c = c[:5*ldc+panels*16]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, 6, ldc, 16)
-		raceWrite(c, 6, ldc, 16)
+		raceRead(c, 6, ldc, panels*16)
+		raceWrite(c, 6, ldc, panels*16)
 	}
-	gemmNEONAsm(kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmNEONAsm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
 }
 
 //go:noescape
-func gemmNEONAsm(kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemmNEONAsm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool)
 
 // gemmPartNEON works like gemmPartGo.
 func gemmPartNEON(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
@@ -105,6 +106,23 @@ func gemmPartNEON(part int, kc int, a []float32, b []float32, c []float32, ldc i
 
 //go:noescape
 func gemmPartNEONAsm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// gemmRowsNEON works like gemmRowsGo.
+func gemmRowsNEON(kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool) {
+	a = a[:5*lda+kc]
+	b = b[:panels*16*kc]
+	c = c[:5*ldc+panels*16]
+	if raceEnabled {
+		raceRead(a, 6, lda, kc)
+		raceRead(b, 1, 0, len(b))
+		raceRead(c, 6, ldc, panels*16)
+		raceWrite(c, 6, ldc, panels*16)
+	}
+	gemmRowsNEONAsm(kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+}
+
+//go:noescape
+func gemmRowsNEONAsm(kc int, panels int, a *float32, lda int, b *float32, c *float32, ldc int, acc bool)
 
 // packRowsMRNEON works like packRowsMRGo.
 func packRowsMRNEON(dst []float32, src []float32, kc int, ld int) {

@@ -60,6 +60,7 @@ type description struct {
 var kernels = []description{
 	{"Gemm", gemm},
 	{"GemmPart", gemmPart},
+	{"GemmRows", gemmRows},
 	{"PackRowsMR", packRowsMR},
 	{"PackRowsNR", packRowsNR},
 	{"PackColumnsMR", packColumnsMR},
