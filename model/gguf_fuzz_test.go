@@ -21,7 +21,7 @@ func FuzzGGUF(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	for _, edit := range []func(*ggufFile){func(*ggufFile) {}, smallVocabulary, func(g *ggufFile) { g.withFactors(1, 8) }} {
+	for _, edit := range []func(*ggufFile){func(*ggufFile) {}, smallVocabulary, smallPieces, func(g *ggufFile) { g.withFactors(1, 8) }} {
 		g := tinyGGUF()
 		edit(g)
 		path := filepath.Join(f.TempDir(), "m.gguf")

@@ -215,7 +215,9 @@ type ggufFile struct {
 	ints    map[string]uint32
 	floats  map[string]float32
 	lists   map[string][]string
-	kinds   []int32              // tokenizer.ggml.token_type
+	kinds   []int32   // tokenizer.ggml.token_type
+	scores  []float32 // tokenizer.ggml.scores
+	bools   map[string]bool
 	tensors []safetensors.Spec   // zeros; shapes outermost first
 	types   map[string]gguf.Type // of tensors that are not F32
 	factors []float32
@@ -252,9 +254,11 @@ func (f *ggufFile) write(t testing.TB, path string) {
 	text := func(b []byte, s string) []byte { return append(le.AppendUint64(b, uint64(len(s))), s...) }
 	b := le.AppendUint32([]byte("GGUF"), 3)
 	b = le.AppendUint64(b, uint64(len(f.tensors)))
-	pairs := len(f.texts) + len(f.ints) + len(f.floats) + len(f.lists)
-	if f.kinds != nil {
-		pairs++
+	pairs := len(f.texts) + len(f.ints) + len(f.floats) + len(f.lists) + len(f.bools)
+	for _, there := range []bool{f.kinds != nil, f.scores != nil} {
+		if there {
+			pairs++
+		}
 	}
 	b = le.AppendUint64(b, uint64(pairs))
 	list := func(b []byte, key string, kind gguf.Kind, n int) []byte {
@@ -272,6 +276,19 @@ func (f *ggufFile) write(t testing.TB, path string) {
 		for _, k := range f.kinds {
 			b = le.AppendUint32(b, uint32(k))
 		}
+	}
+	if f.scores != nil {
+		b = list(b, "tokenizer.ggml.scores", gguf.Float32, len(f.scores))
+		for _, x := range f.scores {
+			b = le.AppendUint32(b, math.Float32bits(x))
+		}
+	}
+	for k, v := range f.bools {
+		one := byte(0)
+		if v {
+			one = 1
+		}
+		b = append(le.AppendUint32(text(b, k), uint32(gguf.Bool)), one)
 	}
 	for k, v := range f.texts {
 		b = text(le.AppendUint32(text(b, k), uint32(gguf.Text)), v)

@@ -41,16 +41,30 @@ func ggufSplitters() []ggufSplitter {
 
 // Kinds of tokens in tokenizer.ggml.token_type.
 const (
+	ggufNormal      = 1
+	ggufUnknown     = 2
 	ggufControl     = 3
 	ggufUserDefined = 4
 	ggufUnused      = 5
+	ggufByte        = 6
 )
 
 // ggufVocabulary is what a file says of its tokenizer.
 type ggufVocabulary struct {
 	tokens []string
 	kinds  []int64
-	merges []string
+	merges []ggufMerge
+}
+
+// ggufMerge is two tokens that become one.
+type ggufMerge struct{ left, right string }
+
+// ggufPipeline is what stands around the vocabulary of a tokenizer.json, as JSON.
+type ggufPipeline struct {
+	normalizer, preTokenizer, decoder string
+	processor                         string // the first post-processor, "" for none
+	model                             string // fields of the model
+	bos                               bool   // texts begin with it unless the file says otherwise
 }
 
 var errVocabulary = errors.New("expected the " + tokenizerName + " of the original model beside the file then, found none")
@@ -59,10 +73,29 @@ var errVocabulary = errors.New("expected the " + tokenizerName + " of the origin
 // from. It fails where that is not known to give the same tokens.
 func tokenizerOfGGUF(f *gguf.File) ([]byte, error) {
 	m := &metadata{f: f, arch: "tokenizer.ggml."}
-	if kind, _ := m.value("tokenizer.ggml.model").Text(); kind != "gpt2" {
-		m.fail("tokenizer.ggml.model", `"gpt2", byte-level BPE, which alone can be read from a GGUF file`)
+	var read func(m *metadata) (*ggufVocabulary, ggufPipeline, error)
+	switch kind, _ := m.value("tokenizer.ggml.model").Text(); kind {
+	case "gpt2":
+		read = byteLevelOfGGUF
+	case "llama":
+		read = sentencePieceOfGGUF
+	default:
+		m.fail("tokenizer.ggml.model", `"gpt2", byte-level BPE, or "llama", SentencePiece`)
 		return nil, fmt.Errorf("%w; %w", m.err, errVocabulary)
 	}
+	v, around, err := read(m)
+	if err != nil {
+		return nil, err
+	}
+	post, err := v.postProcessor(m, around)
+	if err != nil {
+		return nil, err
+	}
+	return v.encode(around, post)
+}
+
+// byteLevelOfGGUF reads a vocabulary of byte-level BPE.
+func byteLevelOfGGUF(m *metadata) (*ggufVocabulary, ggufPipeline, error) {
 	all := ggufSplitters()
 	pre, _ := m.value("tokenizer.ggml.pre").Text()
 	i := slices.IndexFunc(all, func(s ggufSplitter) bool { return slices.Contains(s.names, pre) })
@@ -72,23 +105,31 @@ func tokenizerOfGGUF(f *gguf.File) ([]byte, error) {
 			names = append(names, s.names[0])
 		}
 		m.fail("tokenizer.ggml.pre", "one of "+strings.Join(names, ", "))
-		return nil, fmt.Errorf("%w; %w", m.err, errVocabulary)
+		return nil, ggufPipeline{}, fmt.Errorf("%w; %w", m.err, errVocabulary)
 	}
-	if eos, _ := m.value("tokenizer.ggml.add_eos_token").Bool(); eos {
-		m.fail("tokenizer.ggml.add_eos_token", "false")
+	v := m.tokens()
+	for _, merge := range m.texts("merges") {
+		left, right, ok := strings.Cut(merge, " ")
+		if !ok && m.err == nil {
+			m.err = fmt.Errorf("tokenizer.ggml.merges: expected two tokens with a space between them, found %s", quote(merge))
+		}
+		v.merges = append(v.merges, ggufMerge{left, right})
 	}
-	v := ggufVocabulary{tokens: m.texts("tokens"), kinds: m.integers("token_type"), merges: m.texts("merges")}
+	return v, ggufPipeline{
+		normalizer: all[i].normalizer, preTokenizer: all[i].preTokenizer, bos: all[i].bos,
+		processor: `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}`,
+		decoder:   `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}`,
+		model:     fmt.Sprintf(`"unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":%v`, all[i].ignoreMerges),
+	}, m.err
+}
+
+// tokens reads the tokens and their kinds.
+func (m *metadata) tokens() *ggufVocabulary {
+	v := &ggufVocabulary{tokens: m.texts("tokens"), kinds: m.integers("token_type")}
 	if m.err == nil && len(v.kinds) != len(v.tokens) {
 		m.err = fmt.Errorf("tokenizer.ggml.token_type: expected one for each of %d tokens, found %d", len(v.tokens), len(v.kinds))
 	}
-	if m.err != nil {
-		return nil, m.err
-	}
-	post, err := v.postProcessor(m, all[i].bos)
-	if err != nil {
-		return nil, err
-	}
-	return v.encode(all[i], post)
+	return v
 }
 
 // texts reads a list of texts of the tokenizer's keys.
@@ -124,33 +165,62 @@ func (m *metadata) integers(key string) []int64 {
 	return all
 }
 
-// postProcessor puts the beginning-of-text token before texts where the model
-// wants it.
-func (v *ggufVocabulary) postProcessor(m *metadata, bos bool) (string, error) {
-	const plain = `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}`
-	if add, ok := m.value("tokenizer.ggml.add_bos_token").Bool(); ok {
-		bos = add
+// postProcessor puts the tokens of the beginning and the end around texts where
+// the model wants them.
+func (v *ggufVocabulary) postProcessor(m *metadata, around ggufPipeline) (string, error) {
+	const a, b = `{"Sequence":{"id":"A","type_id":0}}`, `{"Sequence":{"id":"B","type_id":1}}`
+	single, pair, special := []string{a}, []string{b}, []string{}
+	put := func(option string, add bool, token, what string) (name string, ok bool) {
+		if says, ok := m.value(m.arch + option).Bool(); ok {
+			add = says
+		}
+		if !add {
+			return "", false
+		}
+		id, ok := m.value(m.arch + token).Int()
+		if !ok || id < 0 || id >= int64(len(v.tokens)) {
+			m.fail(m.arch+token, fmt.Sprintf("one of %d tokens, which texts %s with", len(v.tokens), what))
+			return "", false
+		}
+		name = string(jsonText(v.tokens[id]))
+		entry := fmt.Sprintf(`%s:{"id":%s,"ids":[%d],"tokens":[%s]}`, name, name, id, name)
+		if !slices.Contains(special, entry) {
+			special = append(special, entry)
+		}
+		return name, true
 	}
-	if !bos {
-		return plain, nil
-	}
-	id, ok := m.value("tokenizer.ggml.bos_token_id").Int()
-	if !ok || id < 0 || id >= int64(len(v.tokens)) {
-		m.fail("tokenizer.ggml.bos_token_id", fmt.Sprintf("one of %d tokens, which texts begin with", len(v.tokens)))
-		return "", m.err
-	}
-	name := string(jsonText(v.tokens[id]))
-	begin := func(kind int) string {
+	part := func(name string, kind int) string {
 		return fmt.Sprintf(`{"SpecialToken":{"id":%s,"type_id":%d}}`, name, kind)
 	}
-	const a, b = `{"Sequence":{"id":"A","type_id":0}}`, `{"Sequence":{"id":"B","type_id":1}}`
-	return fmt.Sprintf(`{"type":"Sequence","processors":[%s,{"type":"TemplateProcessing","single":[%s,%s],"pair":[%s,%s,%s,%s],"special_tokens":{%s:{"id":%s,"ids":[%d],"tokens":[%s]}}}]}`,
-		plain, begin(0), a, begin(0), a, begin(1), b, name, name, id, name), nil
+	if name, ok := put("add_bos_token", around.bos, "bos_token_id", "begin"); ok {
+		single, pair = []string{part(name, 0), a}, []string{part(name, 1), b}
+	}
+	if name, ok := put("add_eos_token", false, "eos_token_id", "end"); ok {
+		single, pair = append(single, part(name, 0)), append(pair, part(name, 1))
+	}
+	if m.err != nil {
+		return "", m.err
+	}
+	var all []string
+	if around.processor != "" {
+		all = append(all, around.processor)
+	}
+	if len(special) > 0 {
+		all = append(all, fmt.Sprintf(`{"type":"TemplateProcessing","single":[%s],"pair":[%s],"special_tokens":{%s}}`,
+			strings.Join(single, ","), strings.Join(slices.Concat(single, pair), ","), strings.Join(special, ",")))
+	}
+	switch len(all) {
+	case 0:
+		return "null", nil
+	case 1:
+		return all[0], nil
+	}
+	return fmt.Sprintf(`{"type":"Sequence","processors":[%s]}`, strings.Join(all, ",")), nil
 }
 
 // encode writes the file. Added tokens are part of the model's vocabulary too:
 // that gives them their ids.
-func (v *ggufVocabulary) encode(s ggufSplitter, post string) ([]byte, error) {
+func (v *ggufVocabulary) encode(around ggufPipeline, post string) ([]byte, error) {
 	var b, vocab bytes.Buffer
 	b.WriteString(`{"version":"1.0","truncation":null,"padding":null,"added_tokens":[`)
 	seen := make(map[string]int, len(v.tokens))
@@ -170,21 +240,20 @@ func (v *ggufVocabulary) encode(s ggufSplitter, post string) ([]byte, error) {
 		vocab.Write(text)
 		vocab.WriteByte(':')
 		vocab.WriteString(strconv.Itoa(id))
-		if k := v.kinds[id]; k == ggufControl || k == ggufUserDefined {
-			fmt.Fprintf(&b, `%s{"id":%d,"content":%s,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":%v}`, comma, id, text, k == ggufControl)
+		if k := v.kinds[id]; k == ggufUnknown || k == ggufControl || k == ggufUserDefined {
+			fmt.Fprintf(&b, `%s{"id":%d,"content":%s,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":%v}`, comma, id, text, k != ggufUserDefined)
 			comma = ","
 		}
 	}
-	fmt.Fprintf(&b, `],"normalizer":%s,"pre_tokenizer":%s,"post_processor":%s,"decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true},`,
-		s.normalizer, s.preTokenizer, post)
-	fmt.Fprintf(&b, `"model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":%v,"vocab":{`, s.ignoreMerges)
+	fmt.Fprintf(&b, `],"normalizer":%s,"pre_tokenizer":%s,"post_processor":%s,"decoder":%s,`, around.normalizer, around.preTokenizer, post, around.decoder)
+	fmt.Fprintf(&b, `"model":{"type":"BPE","dropout":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,%s,"vocab":{`, around.model)
 	b.Write(vocab.Bytes())
 	b.WriteString(`},"merges":[`)
 	for i, merge := range v.merges {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.Write(jsonText(merge))
+		fmt.Fprintf(&b, "[%s,%s]", jsonText(merge.left), jsonText(merge.right))
 	}
 	b.WriteString("]}}\n")
 	return b.Bytes(), nil

@@ -12,9 +12,33 @@ import (
 	"graft/model/tokenizer"
 )
 
-// withTokenizer gives a file what llama.cpp's converter takes from a
-// tokenizer.json.
-func (f *ggufFile) withTokenizer(t *testing.T, path, pre string, rows int) {
+// tokenizerFile is what is read of a tokenizer.json.gz.
+type tokenizerFile struct {
+	Added []struct {
+		ID      int
+		Content string
+		Special bool
+	} `json:"added_tokens"`
+	Model struct {
+		Vocab  map[string]int
+		Merges []mergeEntry
+	}
+}
+
+// mergeEntry is "a b" or ["a", "b"].
+type mergeEntry [2]string
+
+func (m *mergeEntry) UnmarshalJSON(raw []byte) error {
+	var one string
+	if raw[0] == '[' {
+		return json.Unmarshal(raw, (*[2]string)(m))
+	}
+	err := json.Unmarshal(raw, &one)
+	m[0], m[1], _ = strings.Cut(one, " ")
+	return err
+}
+
+func readTokenizer(t testing.TB, path string) tokenizerFile {
 	t.Helper()
 	in, err := os.Open(path)
 	if err != nil {
@@ -25,20 +49,18 @@ func (f *ggufFile) withTokenizer(t *testing.T, path, pre string, rows int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc struct {
-		Added []struct {
-			ID      int
-			Content string
-			Special bool
-		} `json:"added_tokens"`
-		Model struct {
-			Vocab  map[string]int
-			Merges []json.RawMessage
-		}
-	}
+	var doc tokenizerFile
 	if err := json.NewDecoder(z).Decode(&doc); err != nil {
 		t.Fatal(err)
 	}
+	return doc
+}
+
+// withTokenizer gives a file what llama.cpp's converter takes from a
+// tokenizer.json.
+func (f *ggufFile) withTokenizer(t *testing.T, path, pre string, rows int) {
+	t.Helper()
+	doc := readTokenizer(t, path)
 	tokens := make([]string, rows)
 	f.kinds = make([]int32, rows)
 	for i := range tokens {
@@ -54,15 +76,8 @@ func (f *ggufFile) withTokenizer(t *testing.T, path, pre string, rows int) {
 		}
 	}
 	var merges []string
-	for _, raw := range doc.Model.Merges {
-		var one string
-		var two []string
-		if json.Unmarshal(raw, &two) == nil {
-			one = strings.Join(two, " ")
-		} else if err := json.Unmarshal(raw, &one); err != nil {
-			t.Fatal(err)
-		}
-		merges = append(merges, one)
+	for _, m := range doc.Model.Merges {
+		merges = append(merges, m[0]+" "+m[1])
 	}
 	f.lists = map[string][]string{"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.merges": merges}
 	f.texts["tokenizer.ggml.model"], f.texts["tokenizer.ggml.pre"] = "gpt2", pre
@@ -159,9 +174,11 @@ func TestGGUFTokenizerRefuses(t *testing.T) {
 	}{
 		{"as it should be", func(*ggufFile) {}, ""},
 		{"no tokenizer", func(f *ggufFile) { delete(f.texts, "tokenizer.ggml.model") },
-			`tokenizer.ggml.model: expected "gpt2", byte-level BPE, which alone can be read from a GGUF file, found nothing` + beside},
-		{"SentencePiece", func(f *ggufFile) { f.texts["tokenizer.ggml.model"] = "llama" },
-			`tokenizer.ggml.model: expected "gpt2", byte-level BPE, which alone can be read from a GGUF file, found "llama"` + beside},
+			`tokenizer.ggml.model: expected "gpt2", byte-level BPE, or "llama", SentencePiece, found nothing` + beside},
+		{"another kind", func(f *ggufFile) { f.texts["tokenizer.ggml.model"] = "t5" },
+			`tokenizer.ggml.model: expected "gpt2", byte-level BPE, or "llama", SentencePiece, found "t5"` + beside},
+		{"a merge of one", func(f *ggufFile) { f.lists["tokenizer.ggml.merges"][0] = "ab" },
+			`tokenizer.ggml.merges: expected two tokens with a space between them, found "ab"`},
 		{"another splitter", func(f *ggufFile) { f.texts["tokenizer.ggml.pre"] = "tekken" },
 			`tokenizer.ggml.pre: expected one of gpt-2, smollm, qwen2, llama-bpe, found "tekken"` + beside},
 		{"no tokens", func(f *ggufFile) { delete(f.lists, "tokenizer.ggml.tokens") }, `tokenizer.ggml.tokens: expected a list of texts in UTF-8, found nothing`},

@@ -77,7 +77,7 @@ func tokenizerConfig(f *gguf.File) []byte {
 	m := &metadata{f: f, arch: "tokenizer.ggml."}
 	tokens := m.texts("tokens")
 	o := object{}.with("tokenizer_class", `"PreTrainedTokenizerFast"`).with("clean_up_tokenization_spaces", "false")
-	for _, t := range []struct{ field, key string }{{"bos_token", "bos_token_id"}, {"eos_token", "eos_token_id"}, {"pad_token", "padding_token_id"}} {
+	for _, t := range []struct{ field, key string }{{"bos_token", "bos_token_id"}, {"eos_token", "eos_token_id"}, {"unk_token", "unknown_token_id"}, {"pad_token", "padding_token_id"}} {
 		if id, ok := m.value(m.arch + t.key).Int(); ok && id >= 0 && id < int64(len(tokens)) {
 			o = o.with(t.field, string(jsonText(tokens[id])))
 		}
