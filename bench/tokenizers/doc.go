@@ -1,8 +1,9 @@
 // Command tokenizers holds Graft's tokenizer to the Rust library: the same ids for some
-// megabytes of mixed text and for texts made to be hard, the same text back, and the time of
-// both, in turns, on one thread each.
+// megabytes of mixed text and for texts made to be hard, the same text back, and the processor
+// time of both, in turns, on one thread each.
 //
 //	go run ./bench/tokenizers -data DIR -python venv/bin/python -o docs/results/tokenizers.md
+//	go run ./bench/tokenizers -data DIR -python venv/bin/python -rounds 0 -only qwen
 //
 // DIR has tokenizers/NAME/tokenizer.json.gz and corpora/*.gz; python has the package
 // tokenizers. Both sides get all documents at once as strings in memory and give lists

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"graft/model/tokenizer"
 )
@@ -74,12 +74,12 @@ func (s *session) hardTexts(ctx context.Context, name string, tok *tokenizer.Tok
 			if _, err := s.ask(ctx, request{Bytes: s.text}); err != nil {
 				return err
 			}
-			began := time.Now()
+			began := processorTime()
 			ids, err := tok.AppendIDs(nil, tokenizer.Lossy(string(text)), true)
 			if err != nil {
 				return err
 			}
-			r.ours[i], r.tokens = time.Since(began).Seconds(), len(ids)
+			r.ours[i], r.tokens = processorTime()-began, len(ids)
 			if r.theirs[i], err = s.ask(ctx, request{IDs: s.ids}); err != nil {
 				r.refused = err.Error()
 				continue
@@ -97,6 +97,7 @@ func (s *session) hardTexts(ctx context.Context, name string, tok *tokenizer.Tok
 			}
 		}
 		s.hardRows = append(s.hardRows, r)
+		fmt.Fprintf(os.Stderr, "%s, %s: %.2f s, peer %.2f s\n", name, h.name, r.ours[1], r.theirs[1])
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/binary"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"graft/model/tokenizer"
 )
 
 func TestPieces(t *testing.T) {
@@ -71,6 +74,60 @@ func TestSame(t *testing.T) {
 	} {
 		if same(ids, ends, want) == nil {
 			t.Errorf("%s: no difference noticed", name)
+		}
+	}
+}
+
+func TestEncoded(t *testing.T) {
+	for _, ends := range [][]int{{1, 1, 3}, {3}, {0, 3}} {
+		ids := []int32{7, 8, 1 << 30}
+		if err := same(ids, ends, encoded(ids, ends)); err != nil {
+			t.Errorf("%v: %v", ends, err)
+		}
+	}
+}
+
+// TestHardTexts wants each text as long as asked for, the same every time, and one of them
+// not to be UTF-8.
+func TestHardTexts(t *testing.T) {
+	tok, err := tokenizer.Open(filepath.Join("..", "..", "model", "tokenizer", "testdata", "gpt2.json.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := specials(tok), []string{"<|endoftext|>"}; !slices.Equal(got, want) {
+		t.Fatalf("got special tokens %q, want %q", got, want)
+	}
+	for _, h := range hard {
+		text := h.make(tok, 1000)
+		if len(text) < 900 || len(text) > 1010 {
+			t.Errorf("%s: got %d bytes, want 1000 or so", h.name, len(text))
+		}
+		if !bytes.Equal(text, h.make(tok, 1000)) {
+			t.Errorf("%s: another text the second time", h.name)
+		}
+		if got, want := utf8.Valid(text), h.name != "invalid UTF-8"; got != want {
+			t.Errorf("%s: got valid %v, want %v", h.name, got, want)
+		}
+		ids, err := tok.AppendIDs(nil, tokenizer.Lossy(string(text)), true)
+		if special := slices.Contains(ids, 50256); err != nil || special != (h.name == "added tokens") {
+			t.Errorf("%s: got a special token: %v, %v", h.name, special, err)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	rep := report{versions: map[string]string{"tokenizers": "1.2"}, device: "a processor", documents: 3, size: 4e6,
+		rows:     []mixedRow{{name: "one", tokens: 5, fresh: 1.5, ours: []float64{1, 2, 4}, theirs: []float64{4, 4, 4}, ratios: []float64{4, 2, 1}}},
+		hardRows: []hardRow{{name: "one", text: "spaces", tokens: 7, ours: [2]float64{1, 4}, theirs: [2]float64{2, 32}}, {name: "two", text: "marks", ours: [2]float64{1, 5}, refused: "why"}}}
+	got := rep.table()
+	for _, want := range []string{
+		"a processor, one thread each. Peer: tokenizers 1.2.",
+		"| one | 5 | 2.0 | 1.0 | 2.00 (1.00 to 4.00) | 1.50 |",
+		"| one | spaces | 7 | 4.00 | 32.00 | 8.00 | 4.0 | 16.0 |",
+		"| two | marks | 0 | 5.00 | why | | 5.0 |  |",
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("got\n%s\nwant %q in it", got, want)
 		}
 	}
 }
