@@ -58,6 +58,9 @@ type Row struct {
 	In    []Port
 	Out   []Port
 	Alias []Alias
+	// Light operations make one pass over their operands: so little work that a
+	// gradient may do it again instead of keeping the result.
+	Light bool
 	// Check tests what the ports cannot say. May be nil.
 	Check func(p *Program, in Instr, d Dims) error
 	// FLOPs counts the definition's multiplications and additions.
@@ -112,22 +115,22 @@ func perElement(k int64) func(Instr, Dims) int64 {
 
 func plainRows() []Row {
 	return []Row{{
-		Op: Fill, Name: "fill", Doc: "y = Alpha",
+		Op: Fill, Name: "fill", Light: true, Doc: "y = Alpha",
 		Out:   []Port{{Name: "y", Type: AnyData, Dims: "*"}},
 		FLOPs: perElement(0), Terms: one,
 	}, {
-		Op: Copy, Name: "copy", Doc: "y = x, cast, between any strides",
+		Op: Copy, Name: "copy", Light: true, Doc: "y = x, cast, between any strides",
 		In:    []Port{{Name: "x", Type: AnyData, Dims: "*", Layout: Strided}},
 		Out:   []Port{{Name: "y", Type: AnyData, Dims: "*", Layout: Strided}},
 		FLOPs: perElement(0), Terms: one, Check: checkCopy,
 	}, {
-		Op: Unary, Name: "unary", Doc: "y = f(x), element by element",
+		Op: Unary, Name: "unary", Light: true, Doc: "y = f(x), element by element",
 		In:    []Port{{Name: "x", Type: Act, Dims: "*"}},
 		Out:   []Port{{Name: "y", Type: Act, Dims: "*"}},
 		Alias: []Alias{{"y", "x"}},
 		FLOPs: perElement(1), C: 4, Terms: one, Check: checkUnary,
 	}, {
-		Op: Binary, Name: "binary", Doc: "y = a . b, element by element; stride 0 broadcasts",
+		Op: Binary, Name: "binary", Light: true, Doc: "y = a . b, element by element; stride 0 broadcasts",
 		In: []Port{
 			{Name: "a", Type: Act, Dims: "*", Layout: Strided},
 			{Name: "b", Type: Act, Dims: "*", Layout: Strided},
@@ -188,7 +191,7 @@ func modelRows() []Row {
 		FLOPs: func(in Instr, _ Dims) int64 { return int64(in.In[0].Len()) },
 		C:     2, Terms: dim('N'), Check: checkEmbedBwd,
 	}, {
-		Op: RMSNorm, Name: "rms_norm",
+		Op: RMSNorm, Name: "rms_norm", Light: true,
 		Doc: "sum = x [+ residual]; rstd = 1 / sqrt(mean(sum^2) + Eps); y = sum * rstd * w, or * (1 + w)",
 		In: []Port{
 			{Name: "x", Type: Act, Dims: "NC"},
@@ -220,7 +223,7 @@ func modelRows() []Row {
 		FLOPs: perElement(8), C: 2, Terms: func(_ Instr, d Dims) int { return max(d.Get('C'), d.Get('N')) },
 		Plain: plainRMSNormBwd,
 	}, {
-		Op: RoPE, Name: "rope",
+		Op: RoPE, Name: "rope", Light: true,
 		Doc: "for r < R: (y[r], y[r+R]) = Scale * rotation of (x[r], x[r+R]) by Sign * positions[n] * freqs[r]; axes from 2R on are copied",
 		In: []Port{
 			{Name: "x", Type: Act, Dims: "NHD", Layout: 2},
@@ -231,7 +234,7 @@ func modelRows() []Row {
 		Alias: []Alias{{"y", "x"}},
 		FLOPs: perElement(3), C: 2, Terms: one, Check: checkRoPE,
 	}, {
-		Op: GLU, Name: "glu", Doc: "y = act(gate) * up",
+		Op: GLU, Name: "glu", Light: true, Doc: "y = act(gate) * up",
 		In: []Port{
 			{Name: "gate", Type: Act, Dims: "NF", Layout: 1},
 			{Name: "up", Type: Act, Dims: "NF", Layout: 1},

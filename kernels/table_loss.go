@@ -39,7 +39,7 @@ dq = Scale ds k, dk = Scale ds q, dv = p do, summed over the heads of a key head
 		C:     2, Terms: func(_ Instr, d Dims) int { return d.Get('S')*d.Get('H')/d.Get('K') + d.Get('D') },
 		Check: checkAttention, Plain: plainAttentionBwd,
 	}, {
-		Op: Softmax, Name: "softmax",
+		Op: Softmax, Name: "softmax", Light: true,
 		Doc: `p = softmax of cap(Scale x) over the last axis, restricted to the keys that Attention's documents and rows show;
 without documents every key is visible. A row that sees nothing gives p = 0, lse = -Inf`,
 		In: []Port{

@@ -22,7 +22,12 @@ func Eval(be kernels.Backend, g *Graph, values Values) (Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p, _, err = kernels.Lower(p, be.Supports); err != nil {
+	return evalProgram(be, p, values)
+}
+
+func evalProgram(be kernels.Backend, p *kernels.Program, values Values) (Values, error) {
+	p, _, err := kernels.Lower(p, be.Supports)
+	if err != nil {
 		return nil, err
 	}
 	s := NewStore(be)

@@ -107,6 +107,7 @@ func (b *backward) walk(loss *Tensor) {
 	if !b.needs[loss] {
 		return
 	}
+	g.differentiated = true
 	g.Scope("grad", func() {
 		b.fuseLosses(loss)
 		nodes := g.nodes // what is appended from here on is the backward pass

@@ -24,6 +24,8 @@ type Graph struct {
 	err   error
 	// region is the checkpoint being recorded, nil outside of one.
 	region *region
+	// differentiated is set when there is a backward pass.
+	differentiated bool
 }
 
 // node is one step of the graph: an instruction, or a view that costs nothing.
@@ -225,15 +227,29 @@ func viewsOf(ts []*Tensor) []kernels.View {
 	return vs
 }
 
-// Compile returns the program, without instructions whose results nobody
-// reads, or the first error of the graph.
+// Compile returns the program, or the first error of the graph. Instructions
+// whose results nobody reads are left out. What a gradient reads is kept for it,
+// or computed again where that is cheap and lowers the memory of the program;
+// the bits are the same.
 func (g *Graph) Compile() (*kernels.Program, error) {
+	p, err := g.program()
+	if err != nil {
+		return nil, err
+	}
+	if g.differentiated {
+		rematerialize(p)
+	}
+	dropUnused(p)
+	return p, nil
+}
+
+// program lists the instructions whose results are read.
+func (g *Graph) program() (*kernels.Program, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
 	p := &kernels.Program{Name: g.name, Slots: slices.Clone(g.prog.Slots)}
 	live := make([]bool, len(p.Slots))
-	var code []kernels.Instr
 	for _, n := range slices.Backward(g.nodes) {
 		if n.instr == nil || n.replaced || !useful(p, n.instr, live) {
 			continue
@@ -244,11 +260,11 @@ func (g *Graph) Compile() (*kernels.Program, error) {
 		for o, v := range n.instr.Out {
 			live[v.Slot] = live[v.Slot] || kernels.Reads(*n.instr, o)
 		}
-		code = append(code, *n.instr)
+		in := *n.instr
+		in.In, in.Out = slices.Clone(in.In), slices.Clone(in.Out)
+		p.Code = append(p.Code, in)
 	}
-	slices.Reverse(code)
-	p.Code = code
-	dropUnused(p)
+	slices.Reverse(p.Code)
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("tensor: %w", err)
 	}
@@ -282,12 +298,9 @@ func dropUnused(p *kernels.Program) {
 	each(p, func(v *kernels.View) { v.Slot = renumber[v.Slot] })
 }
 
-// each visits the views of a program for change; operand lists are copied
-// first, since instructions share them with the graph.
+// each visits the views of a program for change.
 func each(p *kernels.Program, visit func(*kernels.View)) {
 	for i := range p.Code {
-		p.Code[i].In = slices.Clone(p.Code[i].In)
-		p.Code[i].Out = slices.Clone(p.Code[i].Out)
 		for j := range p.Code[i].In {
 			visit(&p.Code[i].In[j])
 		}
