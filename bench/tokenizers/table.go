@@ -75,7 +75,7 @@ func (rep *report) mixedTable(b *strings.Builder) {
 }
 
 func (rep *report) hardTable(b *strings.Builder) {
-	fmt.Fprintf(b, "\n## Hard texts\n\nEach is one document of %d bytes, encoded once. Growth is how many times the processor time of its quarter it takes: 4 is linear. All ids are equal, and what a quarter's ids decode to backwards.\n\n", rep.hard)
+	fmt.Fprintf(b, "\n## Hard texts\n\nEach is one document of %d bytes, encoded once. Growth is how many times the processor time of its quarter it takes: 4 is linear. All ids are equal where the peer gives any, and so is what a quarter's ids decode to backwards.\n\n", rep.hard)
 	b.WriteString("| tokenizer | text | tokens | Graft s | peer s | Graft / peer | growth | peer's growth |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range rep.hardRows {
 		theirs := fmt.Sprintf("%.2f | %.2f | %.1f | %.1f", r.theirs[1], r.theirs[1]/r.ours[1], r.ours[1]/r.ours[0], r.theirs[1]/r.theirs[0])
