@@ -145,7 +145,7 @@ func TestReadDevice(t *testing.T) {
 		t.Skip(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
-		t.Skipf("no device: %v, %v", info, err)
+		t.Fatalf("got %v, %v, want a device", info, err)
 	}
 	if _, err := texts(path, ReadOptions{}); err == nil || !strings.Contains(err.Error(), "a.txt: expected a regular file, found a device") {
 		t.Errorf("got %v, want a message about a device", err)

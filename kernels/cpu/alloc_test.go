@@ -110,7 +110,7 @@ func TestHugePages(t *testing.T) {
 	}
 	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
-		t.Skip("this system does not describe mappings")
+		t.Fatal(err)
 	}
 	_, rest, ok := strings.Cut(string(maps), fmt.Sprintf("\n%x-", at))
 	_, flags, _ := strings.Cut(rest, "VmFlags:")

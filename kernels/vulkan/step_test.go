@@ -2,7 +2,6 @@ package vulkan
 
 import (
 	"context"
-	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -50,9 +49,6 @@ func trainingStep(t *testing.T, b *Backend, storage kernels.DType) (*kernels.Pro
 	g.Output("losses", losses)
 	flat.Update(g, optim.Defaults())
 	p, _, err := kernels.Lower(must(g.Compile()), b.Supports)
-	if errors.Is(err, kernels.ErrUnsupported) {
-		t.Skip(err)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
