@@ -63,10 +63,7 @@ func (r *Recipe) onlySFT() bool { return len(r.Datasets) == 0 && len(r.SFT.Datas
 
 // template opens the chat template that a recipe uses for a model.
 func (s *SFT) template(ck *model.Checkpoint) (*chat.Template, error) {
-	if s.ChatTemplate != "" {
-		return chat.OpenFile(s.ChatTemplate, ck.Dir)
-	}
-	t, err := chat.Open(ck.Dir)
+	t, err := ck.ChatTemplate(s.ChatTemplate)
 	if errors.Is(err, chat.ErrNoTemplate) {
 		return nil, fmt.Errorf("%w; sft.chat_template names a file with one", err)
 	}

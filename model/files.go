@@ -40,8 +40,8 @@ func companion(name string) bool {
 // that of a GGUF file may be: only names that are well known.
 func known(name string) bool {
 	return slices.Contains([]string{
-		tokenizerName, "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
-		"vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json", generationName,
+		tokenizerName, tokenizerConfigName, "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
+		"vocab.json", "merges.txt", templateName, "chat_template.json", generationName,
 	}, name)
 }
 

@@ -138,7 +138,7 @@ func fill(dir string, o WriteOptions, data func(safetensors.Spec, io.Writer) err
 	}
 	files := map[string][]byte{configName: c.JSON()}
 	for name, content := range o.Files {
-		if name != filepath.Base(name) || name == configName {
+		if !furtherName(name) {
 			return fmt.Errorf("%s is not a name for a further file", quote(name))
 		}
 		files[name] = content
@@ -147,6 +147,9 @@ func fill(dir string, o WriteOptions, data func(safetensors.Spec, io.Writer) err
 		return err
 	}
 	for name, content := range files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o777); err != nil {
+			return err
+		}
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o666); err != nil {
 			return err
 		}
@@ -155,6 +158,12 @@ func fill(dir string, o WriteOptions, data func(safetensors.Spec, io.Writer) err
 		return o.Extra(dir)
 	}
 	return nil
+}
+
+// furtherName tells names of files that may be written beside a model's own.
+func furtherName(name string) bool {
+	rest, _ := strings.CutPrefix(name, templateDir+"/")
+	return rest == filepath.Base(rest) && rest != "." && rest != ".." && name != configName
 }
 
 // torchName is what PyTorch calls a type.

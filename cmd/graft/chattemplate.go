@@ -73,7 +73,7 @@ func runChatTemplate(a *app, o chatTemplateOptions) error {
 		now = time.Now()
 	}
 	how := chat.Options{GenerationPrompt: o.prompt, Now: func() time.Time { return now }}
-	t, err := openTemplate(o)
+	t, err := model.OpenChatTemplate(o.model, o.template)
 	if err != nil {
 		return err
 	}
@@ -106,13 +106,6 @@ func runChatTemplate(a *app, o chatTemplateOptions) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return showTokens(a, o, tok, text, tokens)
-}
-
-func openTemplate(o chatTemplateOptions) (*chat.Template, error) {
-	if o.template != "" {
-		return chat.OpenFile(o.template, o.model)
-	}
-	return chat.Open(o.model)
 }
 
 // readConversation returns the JSON of a conversation and what to call it.

@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,48 +53,71 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Open reads the template of a model directory. Transformers' order holds:
+// Files are the files of a model: those of a directory and those within another
+// file, as GGUF has them, by the names they would have in it. The latter come
+// first.
+type Files struct {
+	Dir    string
+	Path   string // of the file that holds those of Within
+	Within map[string][]byte
+}
+
+// label is what messages call a file.
+func (f Files) label(name string) string {
+	if _, ok := f.Within[name]; ok {
+		return f.Path + ": " + name
+	}
+	return filepath.Join(f.Dir, filepath.FromSlash(name))
+}
+
+func (f Files) read(name string) (text []byte, ok bool, err error) {
+	if text, ok := f.Within[name]; ok {
+		return text, true, nil
+	}
+	return readFile(filepath.Join(f.Dir, filepath.FromSlash(name)))
+}
+
+// Open reads the template of a model directory.
+func Open(dir string) (*Template, error) { return Files{Dir: dir}.Open() }
+
+// OpenFile reads a template from a file of its own; the special tokens are those
+// of the model in dir.
+func OpenFile(path, dir string) (*Template, error) { return Files{Dir: dir}.OpenFile(path) }
+
+// Open reads the model's template. Transformers' order holds:
 // chat_template.jinja, then chat_template.json, then tokenizer_config.json.
-func Open(dir string) (*Template, error) {
-	files := map[string]any{}
-	for _, name := range []string{configFile, specialsFile, templateJSON} {
-		v, err := readJSON(filepath.Join(dir, name))
-		if err != nil {
-			return nil, err
-		}
-		files[name] = v
+func (f Files) Open() (*Template, error) {
+	t, err := f.begin(f.Dir)
+	if err != nil {
+		return nil, err
 	}
-	t := &Template{path: dir, named: map[string]*jinja.Template{}, special: map[string]any{}}
-	for _, name := range []string{specialsFile, configFile} {
-		t.addSpecials(files[name])
-	}
-	if err := t.addFiles(dir); err != nil {
+	if err := t.addFiles(f); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{templateJSON, configFile} {
-		if d, ok := files[name].(*jinja.Dict); ok && len(t.named) == 0 {
+		d, err := f.readJSON(name)
+		if err != nil {
+			return nil, err
+		}
+		if d != nil && len(t.named) == 0 {
 			v, _ := d.Get("chat_template")
-			if err := t.addFrom(filepath.Join(dir, name), v); err != nil {
+			if err := t.addFrom(f.label(name), v); err != nil {
 				return nil, err
 			}
 		}
 	}
 	if len(t.named) == 0 {
-		return nil, fmt.Errorf("chat: %s: %w (no %s, and none in %s)", dir, ErrNoTemplate, templateFile, configFile)
+		return nil, fmt.Errorf("chat: %s: %w (no %s, and none in %s)", f.Dir, ErrNoTemplate, templateFile, configFile)
 	}
 	return t, nil
 }
 
-// OpenFile reads a template from a file of its own; the special tokens are those
-// of the model in dir.
-func OpenFile(path, dir string) (*Template, error) {
-	t := &Template{path: path, named: map[string]*jinja.Template{}, special: map[string]any{}}
-	for _, name := range []string{specialsFile, configFile} {
-		v, err := readJSON(filepath.Join(dir, name))
-		if err != nil {
-			return nil, err
-		}
-		t.addSpecials(v)
+// OpenFile reads a template from a file of its own; the special tokens are the
+// model's.
+func (f Files) OpenFile(path string) (*Template, error) {
+	t, err := f.begin(path)
+	if err != nil {
+		return nil, err
 	}
 	source, ok, err := readFile(path)
 	if err == nil && !ok {
@@ -102,6 +127,19 @@ func OpenFile(path, dir string) (*Template, error) {
 		err = t.add(nameDefault, path, string(source))
 	}
 	return t, err
+}
+
+// begin makes a Template that has the special tokens only.
+func (f Files) begin(path string) (*Template, error) {
+	t := &Template{path: path, named: map[string]*jinja.Template{}, special: map[string]any{}}
+	for _, name := range []string{specialsFile, configFile} {
+		d, err := f.readJSON(name)
+		if err != nil {
+			return nil, err
+		}
+		t.addSpecials(d)
+	}
+	return t, nil
 }
 
 func readFile(path string) (text []byte, ok bool, err error) {
@@ -123,12 +161,13 @@ func readFile(path string) (text []byte, ok bool, err error) {
 	return text, true, nil
 }
 
-// readJSON reads a file if there is one.
-func readJSON(path string) (any, error) {
-	text, ok, err := readFile(path)
+// readJSON reads a file if there is one, nil if there is none.
+func (f Files) readJSON(name string) (*jinja.Dict, error) {
+	text, ok, err := f.read(name)
 	if !ok || err != nil {
 		return nil, err
 	}
+	path := f.label(name)
 	// A tokenizer_config.json has numbers beyond any integer; none is needed.
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(text, &raw); err != nil {
@@ -150,9 +189,8 @@ func readJSON(path string) (any, error) {
 
 // addSpecials takes the keys that end in _token, given as a text or as an object
 // with its content.
-func (t *Template) addSpecials(v any) {
-	d, ok := v.(*jinja.Dict)
-	if !ok {
+func (t *Template) addSpecials(d *jinja.Dict) {
+	if d == nil {
 		return
 	}
 	for _, k := range d.Keys() {
@@ -166,24 +204,34 @@ func (t *Template) addSpecials(v any) {
 	}
 }
 
-func (t *Template) addFiles(dir string) error {
-	paths, err := filepath.Glob(filepath.Join(dir, templatesDir, "*.jinja"))
+func (t *Template) addFiles(f Files) error {
+	paths, err := filepath.Glob(filepath.Join(f.Dir, templatesDir, "*.jinja"))
 	if err != nil {
 		paths = nil // only of a directory whose name is a bad pattern
 	}
-	for _, p := range append(paths, filepath.Join(dir, templateFile)) {
-		source, ok, err := readFile(p)
+	names := []string{templateFile}
+	for _, p := range paths {
+		names = append(names, templatesDir+"/"+filepath.Base(p))
+	}
+	for name := range f.Within {
+		if strings.HasPrefix(name, templatesDir+"/") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names) // the default one is the last
+	for _, file := range slices.Compact(names) {
+		source, ok, err := f.read(file)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			continue
 		}
-		name := strings.TrimSuffix(filepath.Base(p), ".jinja")
-		if filepath.Dir(p) == filepath.Clean(dir) {
-			name = nameDefault
+		name := nameDefault
+		if file != templateFile {
+			name = strings.TrimSuffix(path.Base(file), ".jinja")
 		}
-		if err := t.add(name, p, string(source)); err != nil {
+		if err := t.add(name, f.label(file), string(source)); err != nil {
 			return err
 		}
 	}
