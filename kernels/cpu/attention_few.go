@@ -121,7 +121,7 @@ func (x *fewAttention) weigh(p, s []float32, off int, buf []float32) {
 	if largest == negInf {
 		return
 	}
-	p[x.hd+1] = x.q.tier.ExpSum(s, s, largest)
+	p[x.hd+1] = x.q.tier.ExpSum(s, s, 1, largest)
 	acc := p[:x.hd]
 	clear(acc)
 	x.v.axpys(acc, s, off, x.v.stride[1], buf)

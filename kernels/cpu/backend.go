@@ -87,7 +87,7 @@ func (b *Backend) note() string {
 }
 
 // revision changes whenever a kernel's order of operations does.
-const revision = 4
+const revision = 5
 
 // fingerprint names what can change the bits of a result: the instructions,
 // the revision of the kernels, the architecture, and whether the compiler

@@ -121,16 +121,23 @@ func (r *normBwd) rows(t int, local []float32) {
 	for i := t * r.per; i < min((t+1)*r.per, r.n); i++ {
 		x, dy := r.x.load(i*c, c, xb), r.dy.load(i*c, c, gb)
 		rs := r.rstd[i]
+		var mean float64
 		if dw != nil {
-			r.tier.MulAxpy(dw, dy, x, rs)
+			mean = float64(r.tier.MulAxpyDot(dw, dy, x, wf, rs)) / float64(c)
+		} else {
+			mean = float64(r.tier.Dot3(dy, x, wf)) / float64(c)
 		}
-		mean := float64(r.tier.Dot3(dy, wf, x)) / float64(c)
-		// dx may be dy or dsum: both are read before it is written.
-		r.tier.NormBwd(g, x, dy, wf, rs, -float32(float64(rs)*float64(rs)*float64(rs)*mean))
+		// dx may be dy, or dsum, which is read before it is written.
+		dst := r.dx.dst(i*c, c, g)
 		if r.dsum != nil {
-			r.tier.Add(g, g, r.dsum.load(i*c, c, gb))
+			dst = g
 		}
-		r.dx.store(i*c, g)
+		r.tier.NormBwd(dst, x, dy, wf, rs, -float32(float64(rs)*float64(rs)*float64(rs)*mean))
+		if r.dsum != nil {
+			dst = r.dx.dst(i*c, c, g)
+			r.tier.Add(dst, g, r.dsum.load(i*c, c, gb))
+		}
+		r.dx.store(i*c, dst)
 	}
 }
 

@@ -18,6 +18,15 @@ func scores(t *simd.Tier, z, x []float32, scale, softCap float32) float32 {
 	return t.CapScores(z, x, scale/softCap, softCap)
 }
 
+// scored returns s and a such that a s are the scores cap(scale x), and the largest
+// of these, NaN if any is. s is x or, where that does not do, z, which may be x.
+func scored(t *simd.Tier, z, x []float32, scale, softCap float32) (s []float32, a, largest float32) {
+	if softCap == 0 && scale > 0 {
+		return x, scale, scale * t.MaxOf(x)
+	}
+	return z, 1, scores(t, z, x, scale, softCap)
+}
+
 func lowerSoftmax(b *builder, in kernels.Instr, d kernels.Dims) {
 	x, p, lse := b.view(in.In[0]), b.view(in.Out[0]), b.view(in.Out[1])
 	reads, vis := b.visibility(in, d)
@@ -50,11 +59,11 @@ func softmaxRow(t *simd.Tier, p, x []float32, lo, hi int, scale, softCap float32
 		return negInf
 	}
 	z := p[lo:hi]
-	largest := scores(t, z, x[lo:hi], scale, softCap)
+	s, a, largest := scored(t, z, x[lo:hi], scale, softCap)
 	// Where the largest is infinite, log sum exp is that infinity, z becomes
 	// the shares (NaN for itself, 0 for what is finite), and the sum says
 	// nothing.
-	sum := t.ExpSum(z, z, largest)
+	sum := t.ExpSum(z, s, a, largest)
 	clear(p[:lo])
 	clear(p[hi:])
 	if math.IsInf(float64(largest), 0) {

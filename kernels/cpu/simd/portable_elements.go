@@ -89,13 +89,6 @@ func eachGo(f func(float64) float64) func(y, x []float32) {
 	}
 }
 
-func mulAxpyGo(y, x, z []float32, a float32) {
-	x, z = x[:len(y)], z[:len(y)]
-	for i := range y {
-		y[i] += x[i] * z[i] * a
-	}
-}
-
 func adamWGo(w, m, v, g []float32, clip, b1, c1, b2, c2, keep, rate, root, eps float32) {
 	m, v, g = m[:len(w)], v[:len(w)], g[:len(w)]
 	for i, x := range g {

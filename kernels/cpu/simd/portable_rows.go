@@ -48,6 +48,17 @@ func dot3Go(x, y, z []float32) float32 {
 	return float32(a + b)
 }
 
+func mulAxpyDotGo(y, x, z, w []float32, a float32) float32 {
+	var sum float64
+	x, z, w = x[:len(y)], z[:len(y)], w[:len(y)]
+	for i := range y {
+		p := x[i] * z[i]
+		y[i] += p * a
+		sum += float64(p) * float64(w[i])
+	}
+	return float32(sum)
+}
+
 var negInf = float32(math.Inf(-1))
 
 func maxOfGo(x []float32) float32 {
@@ -87,21 +98,31 @@ func capSlopeGo(y, x []float32, a float32) {
 	}
 }
 
-func expSumGo(y, x []float32, m float32) float32 {
+func expSumGo(y, x []float32, a, m float32) float32 {
 	var sum float64
-	most := float64(m)
 	for i, v := range x[:len(y)] {
-		d := float64(v) - most
-		e := 0.0
-		if d > -700 && d < 700 {
-			e = expCore(d)
-		} else {
-			e = Exp(d)
-		}
+		e := expLess(a*v, m)
 		y[i] = float32(e)
 		sum += e
 	}
 	return float32(sum)
+}
+
+func sumExpGo(x []float32, a, m float32) float32 {
+	var sum float64
+	for _, v := range x {
+		sum += expLess(a*v, m)
+	}
+	return float32(sum)
+}
+
+// expLess is exp(x - m).
+func expLess(x, m float32) float64 {
+	d := float64(x) - float64(m)
+	if d > -700 && d < 700 {
+		return expCore(d)
+	}
+	return Exp(d)
 }
 
 func softmaxGradGo(dx, p, dp []float32, a, delta float32) {

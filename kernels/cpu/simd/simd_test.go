@@ -94,7 +94,9 @@ func testKernels() []kernel {
 			return []float32{t.CapScores(o.f[0], o.f[1], 0.01, 30)}
 		}},
 		{name: "CapSlope", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { t.CapSlope(o.f[0], o.f[1], 2); return nil }},
-		{name: "ExpSum", tolerance: 2e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.ExpSum(o.f[0], o.f[0], 1)} }},
+		{name: "ExpSum", tolerance: 2e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.ExpSum(o.f[0], o.f[0], 1, 1)} }},
+		{name: "ExpSum scaled", tolerance: 2e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.ExpSum(o.f[0], o.f[1], -0.3, 0.5)} }},
+		{name: "SumExp", tolerance: 2e-6, run: func(t *Tier, o operands) []float32 { return []float32{t.SumExp(o.f[0], 0.7, 1)} }},
 		{name: "SoftmaxGrad", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 {
 			t.SoftmaxGrad(o.f[0], o.f[1], o.f[2], 0.5, 0.25)
 			return nil
@@ -106,7 +108,9 @@ func testKernels() []kernel {
 		{name: "GELUBwd", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.GELUBwd(o.f[0], o.f[1], o.f[2], o.f[3], o.f[4]); return nil }},
 		{name: "NormRow", tolerance: 1e-6, run: func(t *Tier, o operands) []float32 { t.NormRow(o.f[0], o.f[1], o.f[2], 0.7); return nil }},
 		{name: "NormBwd", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.NormBwd(o.f[0], o.f[1], o.f[0], o.f[2], 0.7, -0.2); return nil }},
-		{name: "MulAxpy", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 { t.MulAxpy(o.f[0], o.f[1], o.f[2], 0.7); return nil }},
+		{name: "MulAxpyDot", tolerance: 4e-6, run: func(t *Tier, o operands) []float32 {
+			return []float32{t.MulAxpyDot(o.f[0], o.f[1], o.f[2], o.f[3], 0.7)}
+		}},
 		{name: "Rotate", tolerance: 3e-6, run: func(t *Tier, o operands) []float32 {
 			// As many pairs as there is room for in some heads.
 			for heads := 1; heads < 4; heads++ {

@@ -98,19 +98,20 @@ type Tier struct {
 	Tanh    func(y, x []float32)
 	Sigmoid func(y, x []float32) // y = 1 / (1 + exp(-x)), within 4 units
 
-	Scores      func(z, x []float32, a float32) (most float32)    // z = a x, and the largest, NaN if one is
-	CapScores   func(z, x []float32, a, c float32) (most float32) // z = c tanh(a x), and the largest
-	CapSlope    func(y, x []float32, a float32)                   // y *= 1 - tanh(a x)^2
-	ExpSum      func(y, x []float32, m float32) (sum float32)     // y = exp(x - m), and sum y
-	SoftmaxGrad func(dx, p, dp []float32, a, delta float32)       // dx = a p (dp - delta)
-	SiLU        func(y, gate, up []float32)                       // y = gate sigmoid(gate) up
-	GELU        func(y, gate, up []float32)                       // the same of GELU's tanh form
-	SiLUBwd     func(dgate, dup, gate, up, dy []float32)          // dgate = dy up act'(gate), dup = dy act(gate)
-	GELUBwd     func(dgate, dup, gate, up, dy []float32)          // the same of GELU
-	NormRow     func(y, x, w []float32, a float32)                // y = a x w
-	Dot3        func(x, y, z []float32) (sum float32)             // sum x y z
-	NormBwd     func(dx, x, dy, w []float32, a, b float32)        // dx = a dy w + b x
-	MulAxpy     func(y, x, z []float32, a float32)                // y += a x z
+	Scores      func(z, x []float32, a float32) (most float32)      // z = a x, and the largest, NaN if one is
+	CapScores   func(z, x []float32, a, c float32) (most float32)   // z = c tanh(a x), and the largest
+	CapSlope    func(y, x []float32, a float32)                     // y *= 1 - tanh(a x)^2
+	ExpSum      func(y, x []float32, a, m float32) (sum float32)    // y = exp(a x - m), and sum y; no a x is above m
+	SumExp      func(x []float32, a, m float32) (sum float32)       // the sum alone
+	SoftmaxGrad func(dx, p, dp []float32, a, delta float32)         // dx = a p (dp - delta)
+	SiLU        func(y, gate, up []float32)                         // y = gate sigmoid(gate) up
+	GELU        func(y, gate, up []float32)                         // the same of GELU's tanh form
+	SiLUBwd     func(dgate, dup, gate, up, dy []float32)            // dgate = dy up act'(gate), dup = dy act(gate)
+	GELUBwd     func(dgate, dup, gate, up, dy []float32)            // the same of GELU
+	NormRow     func(y, x, w []float32, a float32)                  // y = a x w
+	Dot3        func(x, y, z []float32) (sum float32)               // sum x y z
+	NormBwd     func(dx, x, dy, w []float32, a, b float32)          // dx = a dy w + b x
+	MulAxpyDot  func(y, x, z, w []float32, a float32) (sum float32) // y += a x z, and sum x z w
 
 	// Turn is sin = a sin(pos freqs), cos = a cos(pos freqs), within 1e-7 a, and
 	// the largest angle; where that is not below MostAngle the rest is

@@ -56,6 +56,7 @@ var tierAVX512 = Tier{
 	CapScores:     capScoresAVX512,
 	CapSlope:      capSlopeAVX512,
 	ExpSum:        expSumAVX512,
+	SumExp:        sumExpAVX512,
 	SoftmaxGrad:   softmaxGradAVX512,
 	SiLU:          siLUAVX512,
 	GELU:          gELUAVX512,
@@ -64,7 +65,7 @@ var tierAVX512 = Tier{
 	NormRow:       normRowAVX512,
 	Dot3:          dot3AVX512,
 	NormBwd:       normBwdAVX512,
-	MulAxpy:       mulAxpyAVX512,
+	MulAxpyDot:    mulAxpyDotAVX512,
 	Rotate:        rotateAVX512,
 	Turn:          turnAVX512,
 	AdamW:         adamWAVX512,
@@ -679,18 +680,30 @@ func capSlopeAVX512(y []float32, x []float32, a float32) {
 func capSlopeAVX512Asm(y *float32, x *float32, a float32, n int)
 
 // expSumAVX512 works like expSumGo.
-func expSumAVX512(y []float32, x []float32, m float32) (sum float32) {
+func expSumAVX512(y []float32, x []float32, a float32, m float32) (sum float32) {
 	n := len(y)
 	x = x[:n]
 	if raceEnabled {
 		raceWrite(y, 1, 0, len(y))
 		raceRead(x, 1, 0, len(x))
 	}
-	return expSumAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), m, n)
+	return expSumAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), a, m, n)
 }
 
 //go:noescape
-func expSumAVX512Asm(y *float32, x *float32, m float32, n int) (sum float32)
+func expSumAVX512Asm(y *float32, x *float32, a float32, m float32, n int) (sum float32)
+
+// sumExpAVX512 works like sumExpGo.
+func sumExpAVX512(x []float32, a float32, m float32) (sum float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return sumExpAVX512Asm(unsafe.SliceData(x), a, m, n)
+}
+
+//go:noescape
+func sumExpAVX512Asm(x *float32, a float32, m float32, n int) (sum float32)
 
 // softmaxGradAVX512 works like softmaxGradGo.
 func softmaxGradAVX512(dx []float32, p []float32, dp []float32, a float32, delta float32) {
@@ -830,22 +843,24 @@ func normBwdAVX512(dx []float32, x []float32, dy []float32, w []float32, a float
 //go:noescape
 func normBwdAVX512Asm(dx *float32, x *float32, dy *float32, w *float32, a float32, b float32, n int)
 
-// mulAxpyAVX512 works like mulAxpyGo.
-func mulAxpyAVX512(y []float32, x []float32, z []float32, a float32) {
+// mulAxpyDotAVX512 works like mulAxpyDotGo.
+func mulAxpyDotAVX512(y []float32, x []float32, z []float32, w []float32, a float32) (sum float32) {
 	n := len(y)
 	x = x[:n]
 	z = z[:n]
+	w = w[:n]
 	if raceEnabled {
 		raceRead(y, 1, 0, len(y))
 		raceWrite(y, 1, 0, len(y))
 		raceRead(x, 1, 0, len(x))
 		raceRead(z, 1, 0, len(z))
+		raceRead(w, 1, 0, len(w))
 	}
-	mulAxpyAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(z), a, n)
+	return mulAxpyDotAVX512Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(z), unsafe.SliceData(w), a, n)
 }
 
 //go:noescape
-func mulAxpyAVX512Asm(y *float32, x *float32, z *float32, a float32, n int)
+func mulAxpyDotAVX512Asm(y *float32, x *float32, z *float32, w *float32, a float32, n int) (sum float32)
 
 // rotateAVX512 works like rotateGo.
 func rotateAVX512(y []float32, x []float32, cos []float32, sin []float32, heads int, ld int) {
@@ -1010,6 +1025,7 @@ var tierAVX2 = Tier{
 	CapScores:     capScoresAVX2,
 	CapSlope:      capSlopeAVX2,
 	ExpSum:        expSumAVX2,
+	SumExp:        sumExpAVX2,
 	SoftmaxGrad:   softmaxGradAVX2,
 	SiLU:          siLUAVX2,
 	GELU:          gELUAVX2,
@@ -1018,7 +1034,7 @@ var tierAVX2 = Tier{
 	NormRow:       normRowAVX2,
 	Dot3:          dot3AVX2,
 	NormBwd:       normBwdAVX2,
-	MulAxpy:       mulAxpyAVX2,
+	MulAxpyDot:    mulAxpyDotAVX2,
 	Rotate:        rotateAVX2,
 	Turn:          turnAVX2,
 	AdamW:         adamWAVX2,
@@ -1633,18 +1649,30 @@ func capSlopeAVX2(y []float32, x []float32, a float32) {
 func capSlopeAVX2Asm(y *float32, x *float32, a float32, n int)
 
 // expSumAVX2 works like expSumGo.
-func expSumAVX2(y []float32, x []float32, m float32) (sum float32) {
+func expSumAVX2(y []float32, x []float32, a float32, m float32) (sum float32) {
 	n := len(y)
 	x = x[:n]
 	if raceEnabled {
 		raceWrite(y, 1, 0, len(y))
 		raceRead(x, 1, 0, len(x))
 	}
-	return expSumAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), m, n)
+	return expSumAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), a, m, n)
 }
 
 //go:noescape
-func expSumAVX2Asm(y *float32, x *float32, m float32, n int) (sum float32)
+func expSumAVX2Asm(y *float32, x *float32, a float32, m float32, n int) (sum float32)
+
+// sumExpAVX2 works like sumExpGo.
+func sumExpAVX2(x []float32, a float32, m float32) (sum float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return sumExpAVX2Asm(unsafe.SliceData(x), a, m, n)
+}
+
+//go:noescape
+func sumExpAVX2Asm(x *float32, a float32, m float32, n int) (sum float32)
 
 // softmaxGradAVX2 works like softmaxGradGo.
 func softmaxGradAVX2(dx []float32, p []float32, dp []float32, a float32, delta float32) {
@@ -1784,22 +1812,24 @@ func normBwdAVX2(dx []float32, x []float32, dy []float32, w []float32, a float32
 //go:noescape
 func normBwdAVX2Asm(dx *float32, x *float32, dy *float32, w *float32, a float32, b float32, n int)
 
-// mulAxpyAVX2 works like mulAxpyGo.
-func mulAxpyAVX2(y []float32, x []float32, z []float32, a float32) {
+// mulAxpyDotAVX2 works like mulAxpyDotGo.
+func mulAxpyDotAVX2(y []float32, x []float32, z []float32, w []float32, a float32) (sum float32) {
 	n := len(y)
 	x = x[:n]
 	z = z[:n]
+	w = w[:n]
 	if raceEnabled {
 		raceRead(y, 1, 0, len(y))
 		raceWrite(y, 1, 0, len(y))
 		raceRead(x, 1, 0, len(x))
 		raceRead(z, 1, 0, len(z))
+		raceRead(w, 1, 0, len(w))
 	}
-	mulAxpyAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(z), a, n)
+	return mulAxpyDotAVX2Asm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(z), unsafe.SliceData(w), a, n)
 }
 
 //go:noescape
-func mulAxpyAVX2Asm(y *float32, x *float32, z *float32, a float32, n int)
+func mulAxpyDotAVX2Asm(y *float32, x *float32, z *float32, w *float32, a float32, n int) (sum float32)
 
 // rotateAVX2 works like rotateGo.
 func rotateAVX2(y []float32, x []float32, cos []float32, sin []float32, heads int, ld int) {

@@ -56,6 +56,7 @@ var tierNEON = Tier{
 	CapScores:     capScoresNEON,
 	CapSlope:      capSlopeNEON,
 	ExpSum:        expSumNEON,
+	SumExp:        sumExpNEON,
 	SoftmaxGrad:   softmaxGradNEON,
 	SiLU:          siLUNEON,
 	GELU:          gELUNEON,
@@ -64,7 +65,7 @@ var tierNEON = Tier{
 	NormRow:       normRowNEON,
 	Dot3:          dot3NEON,
 	NormBwd:       normBwdNEON,
-	MulAxpy:       mulAxpyNEON,
+	MulAxpyDot:    mulAxpyDotNEON,
 	Rotate:        rotateNEON,
 	Turn:          turnNEON,
 	AdamW:         adamWNEON,
@@ -679,18 +680,30 @@ func capSlopeNEON(y []float32, x []float32, a float32) {
 func capSlopeNEONAsm(y *float32, x *float32, a float32, n int)
 
 // expSumNEON works like expSumGo.
-func expSumNEON(y []float32, x []float32, m float32) (sum float32) {
+func expSumNEON(y []float32, x []float32, a float32, m float32) (sum float32) {
 	n := len(y)
 	x = x[:n]
 	if raceEnabled {
 		raceWrite(y, 1, 0, len(y))
 		raceRead(x, 1, 0, len(x))
 	}
-	return expSumNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), m, n)
+	return expSumNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), a, m, n)
 }
 
 //go:noescape
-func expSumNEONAsm(y *float32, x *float32, m float32, n int) (sum float32)
+func expSumNEONAsm(y *float32, x *float32, a float32, m float32, n int) (sum float32)
+
+// sumExpNEON works like sumExpGo.
+func sumExpNEON(x []float32, a float32, m float32) (sum float32) {
+	n := len(x)
+	if raceEnabled {
+		raceRead(x, 1, 0, len(x))
+	}
+	return sumExpNEONAsm(unsafe.SliceData(x), a, m, n)
+}
+
+//go:noescape
+func sumExpNEONAsm(x *float32, a float32, m float32, n int) (sum float32)
 
 // softmaxGradNEON works like softmaxGradGo.
 func softmaxGradNEON(dx []float32, p []float32, dp []float32, a float32, delta float32) {
@@ -830,22 +843,24 @@ func normBwdNEON(dx []float32, x []float32, dy []float32, w []float32, a float32
 //go:noescape
 func normBwdNEONAsm(dx *float32, x *float32, dy *float32, w *float32, a float32, b float32, n int)
 
-// mulAxpyNEON works like mulAxpyGo.
-func mulAxpyNEON(y []float32, x []float32, z []float32, a float32) {
+// mulAxpyDotNEON works like mulAxpyDotGo.
+func mulAxpyDotNEON(y []float32, x []float32, z []float32, w []float32, a float32) (sum float32) {
 	n := len(y)
 	x = x[:n]
 	z = z[:n]
+	w = w[:n]
 	if raceEnabled {
 		raceRead(y, 1, 0, len(y))
 		raceWrite(y, 1, 0, len(y))
 		raceRead(x, 1, 0, len(x))
 		raceRead(z, 1, 0, len(z))
+		raceRead(w, 1, 0, len(w))
 	}
-	mulAxpyNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(z), a, n)
+	return mulAxpyDotNEONAsm(unsafe.SliceData(y), unsafe.SliceData(x), unsafe.SliceData(z), unsafe.SliceData(w), a, n)
 }
 
 //go:noescape
-func mulAxpyNEONAsm(y *float32, x *float32, z *float32, a float32, n int)
+func mulAxpyDotNEONAsm(y *float32, x *float32, z *float32, w *float32, a float32, n int) (sum float32)
 
 // rotateNEON works like rotateGo.
 func rotateNEON(y []float32, x []float32, cos []float32, sin []float32, heads int, ld int) {

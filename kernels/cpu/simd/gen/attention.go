@@ -89,12 +89,12 @@ func panelSoftmax(k *Kernel) {
 		k.StoreAt(gm, x.vector(v), now)
 		// Nothing seen yet: any finite number makes all weights 0.
 		base[v] = k.Select(now, Equal, k.C(math.Inf(-1)), k.C(0), now)
-		k.StoreAt(gf, x.vector(v), exp(k, k.Sub(old, base[v])))
+		k.StoreAt(gf, x.vector(v), weight(k, k.Sub(old, base[v])))
 	}
 	k.LoadArg(gs, s)
 	x.each(func() {
 		for v := range x.vecs {
-			e := exp(k, k.Sub(k.LoadAt(gs, x.vector(v)), base[v]))
+			e := weight(k, k.Sub(k.LoadAt(gs, x.vector(v)), base[v]))
 			k.StoreAt(gs, x.vector(v), e)
 			k.AddInto(sum[v], e)
 		}
@@ -126,7 +126,7 @@ func panelGrad(k *Kernel) {
 	gs, gd, gl, gt := x.at(s), x.at(dp), x.at(lse), x.at(delta)
 	x.each(func() {
 		for v := range x.vecs {
-			p := exp(k, k.Sub(k.LoadAt(gs, x.vector(v)), k.LoadAt(gl, x.vector(v))))
+			p := weight(k, k.Sub(k.LoadAt(gs, x.vector(v)), k.LoadAt(gl, x.vector(v))))
 			k.StoreAt(gs, x.vector(v), p)
 			d := k.Sub(k.LoadAt(gd, x.vector(v)), k.LoadAt(gt, x.vector(v)))
 			k.StoreAt(gd, x.vector(v), k.Mul(k.Mul(p, d), scale))

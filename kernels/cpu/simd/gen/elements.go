@@ -23,11 +23,17 @@ func affine(k *Kernel) {
 	k.Loop(4, func(int) { k.Store(y, k.FMA(a, k.Load(x), b)) })
 }
 
-// mulAxpy is y += a x z.
-func mulAxpy(k *Kernel) {
-	y, x, z := k.InOut("y", F32), k.In("x", F32), k.In("z", F32)
+// mulAxpyDot is y += a x z, and sum x z w.
+func mulAxpyDot(k *Kernel) {
+	y, x, z, w := k.InOut("y", F32), k.In("x", F32), k.In("z", F32), k.In("w", F32)
 	a := k.Scalar("a")
-	k.Loop(4, func(int) { k.Store(y, k.FMA(k.Mul(k.Load(x), k.Load(z)), a, k.Load(y))) })
+	acc := sums(k, 4)
+	k.Loop(4, func(u int) {
+		p := k.Mul(k.Load(x), k.Load(z))
+		k.Store(y, k.FMA(p, a, k.Load(y)))
+		k.FMAInto(acc[u], p, k.Load(w))
+	})
+	k.ResultSum("sum", total(k, acc))
 }
 
 // adamW updates weights and moments with the gradient x = clip g:

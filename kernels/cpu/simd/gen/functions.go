@@ -34,6 +34,18 @@ func exp(k *Kernel, x V) V {
 	return ldexp(k, p, n, t)
 }
 
+// weight is exp for x that are not above 0 but by rounding, as the weights of a
+// softmax have them, in fewer instructions: it has no upper end, and ln 2 in one part
+// costs a weight of e^-80 another 2 units in the last place.
+func weight(k *Kernel, x V) V {
+	x = k.Max(k.C(-104.5), x)
+	t := k.FMA(x, k.C(math.Log2E), k.C(magic))
+	n := k.Sub(t, k.C(magic))
+	r := k.FNMA(n, k.C(math.Ln2), x)
+	p := poly(k, r, 1, 1, 0.4999999403953552, 0.1666651964187622, 0.041668396443128586, 0.008368796668946743, 0.0013814433477818966)
+	return ldexp(k, p, n, t)
+}
+
 // ldexp is p 2^n for an integer n with t = n + magic. 2^n may be out of range
 // where the result is not, so that it takes two factors, but for the
 // instruction that does it.

@@ -93,14 +93,29 @@ func capSlope(k *Kernel) {
 	})
 }
 
-// expSum is y = exp(x - m), and the sum.
+// expSum is y = exp(a x - m), and the sum.
 func expSum(k *Kernel) {
-	y, x := k.Out("y", F32), k.In("x", F32)
-	m := k.Scalar("m")
+	y := k.Out("y", F32)
+	exponentials(k, func(e V) { k.Store(y, e) })
+}
+
+// sumExp is the sum of expSum alone.
+func sumExp(k *Kernel) { exponentials(k, func(V) {}) }
+
+// ahead is how many bytes further the exponentials of a row ask for memory: they take
+// the time that it takes to come.
+const ahead = 8192
+
+// exponentials gives each exp(a x - m) to use, and returns their sum.
+func exponentials(k *Kernel, use func(e V)) {
+	x := k.In("x", F32)
+	a, m := k.Scalar("a"), k.Scalar("m")
+	m = k.Sub(k.C(0), m)
 	acc := sums(k, 2)
 	k.Loop(2, func(u int) {
-		e := exp(k, k.Sub(k.Load(x), m))
-		k.Store(y, e)
+		k.Prefetch(x.reg, u*k.Lanes()*4+ahead)
+		e := weight(k, k.FMA(a, k.Load(x), m))
+		use(e)
 		k.AddInto(acc[u], k.Only(e, k.C(0)))
 	})
 	k.ResultSum("sum", total(k, acc))
