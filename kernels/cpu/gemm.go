@@ -50,8 +50,8 @@ type gemmShape struct {
 }
 
 // mostPacked is the largest number of elements of an operand that are packed
-// for all tiles at once: 9 MiB of scratch.
-func mostPacked(t *simd.Tier) int { return 24 * t.KC * t.NC }
+// for all tiles at once: 12 MiB of scratch with AVX-512.
+func mostPacked(t *simd.Tier) int { return 24 * t.KC * t.MC }
 
 // rows of c and of op(a), columns, and k.
 func (p *product) dims() (m, n, k int) {
@@ -82,16 +82,16 @@ func newGemmShape(p *product, t *simd.Tier) gemmShape {
 	if g.batch.count == 1 && g.m*g.n*g.k >= 16*t.Work {
 		g.tm, g.tn = blocks(g.m, t.MR)*t.MR, min(t.NC, blocks(g.n, t.NR)*t.NR)
 		g.packA = g.n > g.tn && !g.inPlace
-		g.packB = g.m > 2*t.NC && blocks(g.n, t.NR)*t.NR*g.k <= mostPacked(t)
+		g.packB = g.m > 2*t.MC && blocks(g.n, t.NR)*t.NR*g.k <= mostPacked(t)
 		if p.c.dt != kernels.F32 || !g.packA && !g.inPlace { // part of the tile, or A, is in the task's buffer
-			g.tm = min(g.tm, t.NC/t.MR*t.MR)
+			g.tm = min(g.tm, t.MC/t.MR*t.MR)
 		}
 		g.split(t, func(tiles, work int) bool {
 			return tiles < 8 && work > t.Work || tiles < 64 && (work > 64*t.Work || g.packB && work > 32*t.Work)
 		})
 		return g
 	}
-	g.tm, g.tn = min(t.NC/t.MR, blocks(g.m, t.MR))*t.MR, min(t.NC/t.NR, blocks(g.n, t.NR))*t.NR
+	g.tm, g.tn = min(t.MC/t.MR, blocks(g.m, t.MR))*t.MR, min(t.MC/t.NR, blocks(g.n, t.NR))*t.NR
 	g.split(t, func(tiles, work int) bool { return work >= t.Work && (tiles < 8 || tiles < 64 && work >= 4*t.Work) })
 	return g
 }
@@ -172,7 +172,7 @@ func (b *builder) inParts(p product, g gemmShape) bool {
 		return false
 	}
 	rows, deep := most/g.k/t.MR*t.MR, most/(g.m+t.MR)/g.kc*g.kc
-	if rows < 4*t.NC && deep > 0 && p.c.dt == kernels.F32 {
+	if rows < 4*t.MC && deep > 0 && p.c.dt == kernels.F32 {
 		for k := 0; k < g.k; k += deep {
 			b.product(p.partOfK(g.elements(k), g.elements(min(k+deep, g.k))))
 			// What is added is added once.
@@ -181,7 +181,7 @@ func (b *builder) inParts(p product, g gemmShape) bool {
 		return true
 	}
 	r := len(p.c.shape) - 2
-	rows = max(rows, t.NC/t.MR*t.MR)
+	rows = max(rows, t.MC/t.MR*t.MR)
 	if rows >= g.m {
 		return false
 	}

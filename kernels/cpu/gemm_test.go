@@ -16,6 +16,7 @@ func tiny(t *simd.Tier) *simd.Tier {
 	c := *t
 	c.KC, c.NC, c.Work = 32, 32/t.NR*t.NR, 1<<7
 	c.NC = max(c.NC, t.NR)
+	c.MC = c.NC
 	return &c
 }
 

@@ -22,11 +22,12 @@ type Tier struct {
 	GemmRows      func(kc, panels int, a []float32, lda int, b, c []float32, ldc int, acc bool)
 	MR, NR, Lanes int // NR is a multiple of Lanes
 
-	// Blocks of a product: k that the micro-kernel should see at once, and
-	// columns of B that are used together. They are constants of the tier,
-	// since KC decides how sums are rounded. Work is how many products of
-	// elements make a task: those of a tenth of a millisecond or less.
-	KC, NC, Work int
+	// Blocks of a product: k that the micro-kernel should see at once, columns
+	// of B that are used together, and rows of A that are packed together. They
+	// are constants of the tier, since KC decides how sums are rounded. Work is
+	// how many products of elements make a task: those of a tenth of a
+	// millisecond or less.
+	KC, NC, MC, Work int
 
 	// GemmPart is Gemm for the first 2(part/V) + 2 rows and Lanes (part%V + 1)
 	// columns of the tile, V being NR/Lanes; nil where there is none. Edge

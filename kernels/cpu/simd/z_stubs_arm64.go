@@ -12,6 +12,7 @@ var tierNEON = Tier{
 	Lanes:         4,
 	KC:            352,
 	NC:            256,
+	MC:            256,
 	Work:          4194304,
 	DotRows:       4,
 	Gemm:          gemmNEON,

@@ -18,13 +18,20 @@ func tileVecs(isa ISA) int {
 	return 4
 }
 
-// Blocks of k and of columns: of B they are to stay in the second cache, while
-// six rows of A stay in the first. Processors with AVX-512 have at least 512
-// KiB there, others 256.
+// Blocks of k and of columns: of B they are to stay in the second cache, of
+// which another thread of the core may hold half, and in which rows of A and c come
+// and go. Processors with AVX-512 have at least 1 MiB there, others 256 KiB.
 const (
-	blockN   = 256
+	blockM   = 256
 	taskWork = 1 << 22
 )
+
+func blockN(isa ISA) int {
+	if isa.Lanes() == 16 {
+		return 128
+	}
+	return 256
+}
 
 func blockK(isa ISA) int {
 	if isa.Lanes() == 16 {
