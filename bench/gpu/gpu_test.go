@@ -50,14 +50,21 @@ func fakePeer(t *testing.T, kind string) string {
 }
 
 func testOptions(peer string) options {
-	return options{device: "cpu:1", peer: peer, peerDevice: "x", small: true, rounds: 2, budget: time.Hour}
+	return options{Run: versus.Run{Small: true, Rounds: 2, Budget: time.Hour}, device: "cpu:1", peer: peer, peerDevice: "x"}
+}
+
+func runChecked(o options, out io.Writer) error {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	return run(context.Background(), o, out, io.Discard)
 }
 
 // TestSmall runs every small case: each has to give a figure, and a peer one too but
 // where it refuses.
 func TestSmall(t *testing.T) {
 	var out bytes.Buffer
-	if err := run(context.Background(), testOptions(fakePeer(t, "answers")), &out, io.Discard); err != nil {
+	if err := runChecked(testOptions(fakePeer(t, "answers")), &out); err != nil {
 		t.Fatal(err)
 	}
 	rows := map[string]string{}
@@ -95,8 +102,8 @@ func TestNoPeer(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		o := testOptions(fakePeer(t, tt.kind))
-		o.only = "^AdamW"
-		if err := run(context.Background(), o, &out, io.Discard); err != nil || !strings.Contains(out.String(), tt.want) {
+		o.Only = "^AdamW"
+		if err := runChecked(o, &out); err != nil || !strings.Contains(out.String(), tt.want) {
 			t.Errorf("%s: %v, table\n%s\nwant %q", tt.kind, err, &out, tt.want)
 		}
 	}
@@ -106,8 +113,8 @@ func TestNoPeer(t *testing.T) {
 func TestBudget(t *testing.T) {
 	var out bytes.Buffer
 	o := testOptions("")
-	o.budget = -1
-	if err := run(context.Background(), o, &out, io.Discard); err != nil {
+	o.Budget = -1
+	if err := runChecked(o, &out); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := strings.Count(out.String(), "not begun"), len(allCases(true)); got != want {
@@ -137,16 +144,5 @@ func TestTable(t *testing.T) {
 	}
 	if pk := peakOf("NVIDIA H100 PCIe"); pk == nil || pk.memory != 2039 {
 		t.Errorf("peakOf(H100 PCIe) = %+v: the more exact name has to come first", pk)
-	}
-}
-
-// TestSave names the file after the device.
-func TestSave(t *testing.T) {
-	dir := t.TempDir()
-	if err := save(report{Device: "NVIDIA H200 (driver 1.2)", Small: true}, dir, io.Discard); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(dir + "/gpu-nvidia-h200-driver-1-2-small.md"); err != nil {
-		t.Error(err)
 	}
 }

@@ -67,10 +67,10 @@ func (f *field) measure(ctx context.Context, c versus.Case, threads int) (versus
 		sides = append(sides, s)
 	}
 	seconds := turnSeconds
-	if f.o.small {
+	if f.o.Small {
 		seconds /= 20
 	}
-	return versus.Measure(ctx, sides, c, f.o.rounds, seconds, turnRuns), nil
+	return versus.Measure(ctx, sides, c, f.o.Rounds, seconds, turnRuns), nil
 }
 
 // miss notes once that a side is not there.

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,31 +17,27 @@ import (
 )
 
 type options struct {
+	versus.Run
 	serve   string
 	python  string
 	scripts string
 	threads string
-	small   bool
-	only    string
-	rounds  int
-	budget  time.Duration
-	out     string
 }
 
 func main() {
-	var o options
+	o := options{Run: versus.Run{Rounds: 5, Budget: 90 * time.Minute}}
 	flag.StringVar(&o.serve, "serve", "", "be Graft's side on this `device`")
 	flag.StringVar(&o.python, "python", "python3", "`interpreter` for the peers; empty is no peers")
 	flag.StringVar(&o.scripts, "scripts", "bench/versus", "`folder` of the peers' scripts")
 	flag.StringVar(&o.threads, "threads", "1,2", "`numbers` of threads")
-	flag.BoolVar(&o.small, "small", false, "sizes of a minute: prove the path, say nothing about speed")
-	flag.StringVar(&o.only, "only", "", "`regexp` of the cases to run, by section, name and threads")
-	flag.IntVar(&o.rounds, "rounds", 5, "turns that each side gets in a case")
-	flag.DurationVar(&o.budget, "budget", 90*time.Minute, "no case begins later than this")
-	flag.StringVar(&o.out, "o", "", "`folder` for the table; empty is the standard output")
+	o.AddTo(flag.CommandLine)
 	flag.Parse()
-	if flag.NArg() > 0 || o.rounds < 1 {
+	if flag.NArg() > 0 {
 		flag.Usage()
+		os.Exit(2)
+	}
+	if err := o.Check(); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -82,15 +75,11 @@ type row struct {
 }
 
 func run(ctx context.Context, o options, out, log io.Writer) error {
-	only, err := regexp.Compile(o.only)
-	if err != nil {
-		return fmt.Errorf("-only: %w", err)
-	}
 	threads, err := numbers(o.threads)
 	if err != nil {
 		return fmt.Errorf("-threads: %w", err)
 	}
-	list, err := sections(o.small)
+	list, err := sections(o.Small)
 	if err != nil {
 		return err
 	}
@@ -99,7 +88,7 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 		return err
 	}
 	defer be.Close()
-	rep := report{Device: be.Caps().Device, Threads: be.Caps().Threads, Rounds: o.rounds, Small: o.small,
+	rep := report{Device: be.Caps().Device, Threads: be.Caps().Threads, Rounds: o.Rounds, Small: o.Small,
 		Versions: map[string]string{}, Resident: map[string]int64{}, Sections: list, Rows: make([][]row, len(list))}
 	f := newField(o, &rep)
 	defer f.close()
@@ -108,12 +97,12 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 		for _, c := range s.cases {
 			for _, n := range threads {
 				name := fmt.Sprintf("%s, %s, %s", s.title, c.Name, plural(n))
-				if !only.MatchString(name) {
+				if !o.Wants(name) {
 					continue
 				}
 				r := row{Threads: n}
-				if late := time.Since(began); late > o.budget {
-					r.Case, r.Err = c, fmt.Sprintf("not begun: %v of %v were over", late.Round(time.Second), o.budget)
+				if late := o.Late(began); late != "" {
+					r.Case, r.Err = c, late
 				} else if r.Result, err = f.measure(ctx, c, n); err != nil {
 					return err
 				}
@@ -126,7 +115,7 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 		}
 	}
 	rep.Took = time.Since(began)
-	return save(rep, o.out, out)
+	return o.Save("cpu", rep.Device, table(rep), out)
 }
 
 func numbers(list string) (ns []int, err error) {
@@ -145,29 +134,4 @@ func plural(n int) string {
 		return "1 thread"
 	}
 	return fmt.Sprintf("%d threads", n)
-}
-
-// notName matches what does not go into a file's name.
-var notName = regexp.MustCompile(`[^a-z0-9]+`)
-
-// save writes the tables into a folder, under the processor's name, or to out.
-func save(rep report, dir string, out io.Writer) error {
-	text := table(rep)
-	if dir == "" {
-		_, err := io.WriteString(out, text)
-		return err
-	}
-	name := strings.Trim(notName.ReplaceAllString(strings.ToLower(rep.Device), "-"), "-")
-	if name == "" {
-		return errors.New("the processor has no name")
-	}
-	if rep.Small {
-		name += "-small"
-	}
-	path := filepath.Join(dir, "cpu-"+name+".md")
-	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(out, path)
-	return err
 }

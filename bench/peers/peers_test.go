@@ -57,7 +57,10 @@ func fakePeer(script string) {
 func small(t *testing.T, python, only string) string {
 	t.Helper()
 	var out bytes.Buffer
-	o := options{python: python, scripts: "scripts", threads: "1,2", small: true, only: only, rounds: 2, budget: time.Hour}
+	o := options{Run: versus.Run{Small: true, Only: only, Rounds: 2, Budget: time.Hour}, python: python, scripts: "scripts", threads: "1,2"}
+	if err := o.Check(); err != nil {
+		t.Fatal(err)
+	}
 	if err := run(context.Background(), o, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
