@@ -43,6 +43,12 @@ func packGroup(dst []float32, x *array, off, ld, kc, w int, buf []float32) {
 	if w == t.NR {
 		rows, step = t.Lanes, 4
 	}
+	if w == t.NR && x.dt == kernels.BF16 {
+		whole := kc / 8 * 8
+		t.PackRowsNRBF16(dst, x.h[off:], whole, ld)
+		packByOne(dst, x, off, ld, rows, whole, kc, w, buf)
+		return
+	}
 	whole := kc / step * step
 	most := whole
 	if x.dt != kernels.F32 { // widened in pieces that fit
@@ -93,13 +99,23 @@ func packColumns(dst []float32, x *array, off, ld, n, kc, w int, alpha float32, 
 	t := x.tier
 	// Each row of memory is a stream for the cache, and has a page of its own.
 	most := 8
-	if x.dt != kernels.F32 {
+	halves := w == t.NR && x.dt == kernels.BF16
+	if x.dt != kernels.F32 && !halves {
 		most = max(1, min(most, len(buf)/max(1, n)))
 	}
 	for k := 0; k < kc; k += most {
 		rows := min(most, kc-k)
-		src, lds := x.block(off+k*ld, ld, rows, n, buf)
-		putColumns(dst, t, src, rows, n, lds, k, kc, w)
+		if !halves {
+			src, lds := x.block(off+k*ld, ld, rows, n, buf)
+			putColumns(dst, t, src, rows, n, lds, k, kc, w)
+			continue
+		}
+		whole := n / w * w
+		t.PackColumnsNRBF16(dst[k*w:], x.h[off+k*ld:], rows, n/w, ld, w*kc)
+		if whole < n {
+			src, lds := x.block(off+k*ld+whole, ld, rows, n-whole, buf)
+			putColumns(dst[whole*kc:], t, src, rows, n-whole, lds, k, kc, w)
+		}
 	}
 	if alpha != 1 {
 		all := dst[:blocks(n, w)*w*kc]

@@ -1,5 +1,7 @@
 package simd
 
+import "graft/internal/f16"
+
 // Edge works like Gemm with one panel, for the first m rows and n columns of the tile and
 // touches no others of c. buf holds a tile, MR*NR.
 func (t *Tier) Edge(m, n, kc int, a, b, c []float32, ldc int, acc bool, buf []float32) {
@@ -123,6 +125,25 @@ func packColumnsNRGo(dst, src []float32, rows, panels, ld, stride int) {
 		for len(row) >= 2 {
 			d := dst[at:][:2]
 			d[0], d[1] = row[0], row[1]
+			row, at = row[2:], at+stride
+		}
+	}
+}
+
+func packRowsNRBF16Go(dst []float32, src []uint16, kc, ld int) {
+	a, b := src[:kc], src[ld:][:kc]
+	for k, v := range a {
+		d := dst[2*k:][:2]
+		d[0], d[1] = f16.FromBF16(v), f16.FromBF16(b[k])
+	}
+}
+
+func packColumnsNRBF16Go(dst []float32, src []uint16, rows, panels, ld, stride int) {
+	for r := range rows {
+		row, at := src[r*ld:][:2*panels], 2*r
+		for len(row) >= 2 {
+			d := dst[at:][:2]
+			d[0], d[1] = f16.FromBF16(row[0]), f16.FromBF16(row[1])
 			row, at = row[2:], at+stride
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"graft/internal/f16"
 )
 
 // normal is n numbers that are normally distributed.
@@ -146,6 +148,12 @@ func packCases(t *Tier) []packCase {
 			from:   func(ld, _, k, i int) int { return i*ld + k },
 			source: func(ld int) int { return (t.Lanes-1)*ld + kc }})
 	}
+	for _, kc := range []int{0, 8, 16, 72} {
+		all = append(all, packCase{name: "rows NR BF16", width: t.NR, part: t.Lanes, panels: 1, kc: kc, ld: kc + 3,
+			run:    func(dst, src []float32, ld, _ int) { t.PackRowsNRBF16(dst, halves(src), kc, ld) },
+			from:   func(ld, _, k, i int) int { return i*ld + k },
+			source: func(ld int) int { return (t.Lanes-1)*ld + kc }})
+	}
 	for _, panels := range []int{0, 1, 3} {
 		for _, kc := range []int{0, 1, 8} {
 			from := func(w int) func(ld, p, k, i int) int {
@@ -162,10 +170,23 @@ func packCases(t *Tier) []packCase {
 				packCase{name: "columns NR", width: t.NR, part: t.NR, panels: panels, kc: kc, ld: 3*t.NR + 1,
 					run:    func(dst, src []float32, ld, stride int) { t.PackColumnsNR(dst, src, kc, panels, ld, stride) },
 					from:   from(t.NR),
+					source: source(t.NR)},
+				packCase{name: "columns NR BF16", width: t.NR, part: t.NR, panels: panels, kc: kc, ld: 3*t.NR + 1,
+					run: func(dst, src []float32, ld, stride int) {
+						t.PackColumnsNRBF16(dst, halves(src), kc, panels, ld, stride)
+					},
+					from:   from(t.NR),
 					source: source(t.NR)})
 		}
 	}
 	return all
+}
+
+// halves is a source in bf16, which holds its numbers exactly.
+func halves(src []float32) []uint16 {
+	h := make([]uint16, len(src))
+	f16.F32ToBF16(h, src)
+	return h
 }
 
 // TestPack holds packed panels to where their elements come from, bit by bit,
@@ -181,6 +202,7 @@ func TestPack(t *testing.T) {
 					need -= c.width - c.part
 				}
 				src, mem := normal(r, c.source(c.ld)), normal(r, need+40)
+				f16.BF16ToF32(src, halves(src))
 				want := append([]float32{}, mem...)
 				for p := range c.panels {
 					for k := range c.kc {

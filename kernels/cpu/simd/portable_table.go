@@ -13,6 +13,7 @@ var portable = Tier{
 	Gemm: gemmGo, GemmRows: gemmRowsGo, MR: 4, NR: 2, Lanes: 2, KC: 384, NC: 256, MC: 256, Work: 1 << 18,
 	PackRowsMR: packRowsMRGo, PackRowsNR: packRowsNRGo,
 	PackColumnsMR: packColumnsMRGo, PackColumnsNR: packColumnsNRGo,
+	PackRowsNRBF16: packRowsNRBF16Go, PackColumnsNRBF16: packColumnsNRBF16Go,
 
 	Dot: dotGo, Axpy: axpyGo, Scale: scaleGo,
 	Dots: oneDots(dotGo), DotsBF16: oneDots(dotBF16Go),

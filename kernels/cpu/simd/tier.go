@@ -46,6 +46,10 @@ type Tier struct {
 	PackColumnsMR func(dst, src []float32, rows, panels, ld, stride int)
 	PackColumnsNR func(dst, src []float32, rows, panels, ld, stride int)
 
+	// The same for a B in bf16; kc is a multiple of 8.
+	PackRowsNRBF16    func(dst []float32, src []uint16, kc, ld int)
+	PackColumnsNRBF16 func(dst []float32, src []uint16, rows, panels, ld, stride int)
+
 	// Pairs is set in the mode avx512_bf16 alone: the same tier, but its Gemm,
 	// GemmPart and Edge take panels whose words are pairs of bf16 (Halves), and kc
 	// counts pairs. To each sum is added the product of the second elements of two

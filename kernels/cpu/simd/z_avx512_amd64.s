@@ -2654,6 +2654,129 @@ l4:
 	VZEROUPPER
 	RET
 
+// func packRowsNRBF16AVX512Asm(dst *float32, src *uint16, kc int, ld int)
+TEXT ·packRowsNRBF16AVX512Asm(SB), NOSPLIT, $64-32
+	VMOVUPS ·avx512Pool<>+64(SB), Z5
+	MOVQ ld+24(FP), AX
+	SHLQ $1, AX
+	MOVQ src+8(FP), BX
+	MOVQ BX, CX
+	ADDQ AX, CX
+	ADDQ AX, CX
+	ADDQ AX, CX
+	ADDQ AX, CX
+	MOVQ CX, DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	MOVQ DX, SI
+	ADDQ AX, SI
+	ADDQ AX, SI
+	ADDQ AX, SI
+	ADDQ AX, SI
+	MOVQ AX, DI
+	ADDQ AX, DI
+	ADDQ AX, DI
+	MOVQ dst+0(FP), R8
+	MOVQ kc+16(FP), R9
+	SUBQ $8, R9
+	JLT l2
+l1:
+	VMOVUPS (BX), X0
+	VINSERTF32X4 $1, (CX), Z0, Z0
+	VINSERTF32X4 $2, (DX), Z0, Z0
+	VINSERTF32X4 $3, (SI), Z0, Z0
+	VMOVUPS (BX)(AX*1), X1
+	VINSERTF32X4 $1, (CX)(AX*1), Z1, Z1
+	VINSERTF32X4 $2, (DX)(AX*1), Z1, Z1
+	VINSERTF32X4 $3, (SI)(AX*1), Z1, Z1
+	VMOVUPS (BX)(AX*2), X2
+	VINSERTF32X4 $1, (CX)(AX*2), Z2, Z2
+	VINSERTF32X4 $2, (DX)(AX*2), Z2, Z2
+	VINSERTF32X4 $3, (SI)(AX*2), Z2, Z2
+	VMOVUPS (BX)(DI*1), X3
+	VINSERTF32X4 $1, (CX)(DI*1), Z3, Z3
+	VINSERTF32X4 $2, (DX)(DI*1), Z3, Z3
+	VINSERTF32X4 $3, (SI)(DI*1), Z3, Z3
+	VUNPCKLPS Z1, Z0, Z4
+	VUNPCKHPS Z1, Z0, Z0
+	VUNPCKLPS Z3, Z2, Z1
+	VUNPCKHPS Z3, Z2, Z2
+	VUNPCKLPD Z1, Z4, Z3
+	VUNPCKHPD Z1, Z4, Z1
+	VUNPCKLPD Z2, Z0, Z4
+	VUNPCKHPD Z2, Z0, Z0
+	VPSLLD $16, Z3, Z2
+	VMOVUPS Z2, 0(R8)
+	VPANDD Z5, Z3, Z2
+	VMOVUPS Z2, 256(R8)
+	VPSLLD $16, Z1, Z2
+	VMOVUPS Z2, 512(R8)
+	VPANDD Z5, Z1, Z1
+	VMOVUPS Z1, 768(R8)
+	VPSLLD $16, Z4, Z1
+	VMOVUPS Z1, 1024(R8)
+	VPANDD Z5, Z4, Z1
+	VMOVUPS Z1, 1280(R8)
+	VPSLLD $16, Z0, Z1
+	VMOVUPS Z1, 1536(R8)
+	VPANDD Z5, Z0, Z0
+	VMOVUPS Z0, 1792(R8)
+	ADDQ $16, BX
+	ADDQ $16, CX
+	ADDQ $16, DX
+	ADDQ $16, SI
+	ADDQ $2048, R8
+	SUBQ $8, R9
+	JGE l1
+l2:
+	VZEROUPPER
+	RET
+
+// func packColumnsNRBF16AVX512Asm(dst *float32, src *uint16, rows int, panels int, ld int, stride int)
+TEXT ·packColumnsNRBF16AVX512Asm(SB), NOSPLIT, $64-48
+	MOVQ src+8(FP), CX
+	MOVQ dst+0(FP), DX
+	MOVQ panels+24(FP), R9
+	MOVQ ld+32(FP), SI
+	SHLQ $1, SI
+	MOVQ stride+40(FP), DI
+	SHLQ $2, DI
+	SUBQ $1, R9
+	JLT l4
+l1:
+	MOVQ CX, AX
+	MOVQ DX, BX
+	MOVQ rows+16(FP), R8
+	SUBQ $1, R8
+	JLT l3
+l2:
+	VPMOVZXWD 0(AX), Z0
+	VPSLLD $16, Z0, Z0
+	VMOVUPS Z0, 0(BX)
+	VPMOVZXWD 32(AX), Z0
+	VPSLLD $16, Z0, Z0
+	VMOVUPS Z0, 64(BX)
+	VPMOVZXWD 64(AX), Z0
+	VPSLLD $16, Z0, Z0
+	VMOVUPS Z0, 128(BX)
+	VPMOVZXWD 96(AX), Z0
+	VPSLLD $16, Z0, Z0
+	VMOVUPS Z0, 192(BX)
+	ADDQ SI, AX
+	ADDQ $256, BX
+	SUBQ $1, R8
+	JGE l2
+l3:
+	ADDQ $128, CX
+	ADDQ DI, DX
+	SUBQ $1, R9
+	JGE l1
+l4:
+	VZEROUPPER
+	RET
+
 // func dotAVX512Asm(x *float32, y *float32, n int) (sum float32)
 TEXT ·dotAVX512Asm(SB), NOSPLIT, $64-28
 	VMOVUPS ·avx512Pool<>+0(SB), Z6
@@ -2881,9 +3004,9 @@ l5:
 
 // func narrowBF16AVX512Asm(y *uint16, x *float32, n int)
 TEXT ·narrowBF16AVX512Asm(SB), NOSPLIT, $64-24
-	VMOVUPS ·avx512Pool<>+64(SB), Z4
-	VMOVUPS ·avx512Pool<>+128(SB), Z5
-	VMOVUPS ·avx512Pool<>+192(SB), Z6
+	VMOVUPS ·avx512Pool<>+128(SB), Z4
+	VMOVUPS ·avx512Pool<>+192(SB), Z5
+	VMOVUPS ·avx512Pool<>+256(SB), Z6
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
@@ -4290,7 +4413,7 @@ l5:
 
 // func maxOfAVX512Asm(x *float32, n int) (most float32)
 TEXT ·maxOfAVX512Asm(SB), NOSPLIT, $64-20
-	VMOVUPS ·avx512Pool<>+256(SB), Z6
+	VMOVUPS ·avx512Pool<>+320(SB), Z6
 	VMOVUPS Z6, Z0
 	VMOVUPS Z6, Z1
 	VMOVUPS Z6, Z2
@@ -4688,7 +4811,7 @@ l5:
 
 // func equalAVX512Asm(y *float32, a *float32, b *float32, n int)
 TEXT ·equalAVX512Asm(SB), NOSPLIT, $64-32
-	VMOVUPS ·avx512Pool<>+320(SB), Z3
+	VMOVUPS ·avx512Pool<>+384(SB), Z3
 	VMOVUPS ·avx512Pool<>+0(SB), Z4
 	MOVQ y+0(FP), AX
 	MOVQ a+8(FP), BX
@@ -4857,7 +4980,7 @@ l5:
 // func stepAVX512Asm(y *float32, x *float32, n int)
 TEXT ·stepAVX512Asm(SB), NOSPLIT, $64-24
 	VMOVUPS ·avx512Pool<>+0(SB), Z2
-	VMOVUPS ·avx512Pool<>+320(SB), Z3
+	VMOVUPS ·avx512Pool<>+384(SB), Z3
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
@@ -4950,7 +5073,7 @@ l5:
 
 // func recipAVX512Asm(y *float32, x *float32, n int)
 TEXT ·recipAVX512Asm(SB), NOSPLIT, $64-24
-	VMOVUPS ·avx512Pool<>+320(SB), Z2
+	VMOVUPS ·avx512Pool<>+384(SB), Z2
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
@@ -4995,18 +5118,18 @@ l5:
 
 // func expAVX512Asm(y *float32, x *float32, n int)
 TEXT ·expAVX512Asm(SB), NOSPLIT, $64-24
-	VMOVUPS ·avx512Pool<>+384(SB), Z6
-	VMOVUPS ·avx512Pool<>+448(SB), Z7
-	VMOVUPS ·avx512Pool<>+512(SB), Z8
-	VMOVUPS ·avx512Pool<>+576(SB), Z5
-	VMOVUPS ·avx512Pool<>+640(SB), Z9
-	VMOVUPS ·avx512Pool<>+704(SB), Z10
-	VMOVUPS ·avx512Pool<>+768(SB), Z11
-	VMOVUPS ·avx512Pool<>+832(SB), Z12
-	VMOVUPS ·avx512Pool<>+896(SB), Z13
-	VMOVUPS ·avx512Pool<>+960(SB), Z14
-	VMOVUPS ·avx512Pool<>+1024(SB), Z15
-	VMOVUPS ·avx512Pool<>+320(SB), Z16
+	VMOVUPS ·avx512Pool<>+448(SB), Z6
+	VMOVUPS ·avx512Pool<>+512(SB), Z7
+	VMOVUPS ·avx512Pool<>+576(SB), Z8
+	VMOVUPS ·avx512Pool<>+640(SB), Z5
+	VMOVUPS ·avx512Pool<>+704(SB), Z9
+	VMOVUPS ·avx512Pool<>+768(SB), Z10
+	VMOVUPS ·avx512Pool<>+832(SB), Z11
+	VMOVUPS ·avx512Pool<>+896(SB), Z12
+	VMOVUPS ·avx512Pool<>+960(SB), Z13
+	VMOVUPS ·avx512Pool<>+1024(SB), Z14
+	VMOVUPS ·avx512Pool<>+1088(SB), Z15
+	VMOVUPS ·avx512Pool<>+384(SB), Z16
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
@@ -5111,26 +5234,26 @@ l5:
 
 // func logAVX512Asm(y *float32, x *float32, n int)
 TEXT ·logAVX512Asm(SB), NOSPLIT, $64-24
-	VMOVUPS ·avx512Pool<>+1088(SB), Z8
-	VMOVUPS ·avx512Pool<>+1152(SB), Z9
-	VMOVUPS ·avx512Pool<>+1216(SB), Z10
+	VMOVUPS ·avx512Pool<>+1152(SB), Z8
+	VMOVUPS ·avx512Pool<>+1216(SB), Z9
+	VMOVUPS ·avx512Pool<>+1280(SB), Z10
 	VMOVUPS ·avx512Pool<>+0(SB), Z7
-	VMOVUPS ·avx512Pool<>+1280(SB), Z11
-	VMOVUPS ·avx512Pool<>+320(SB), Z12
-	VMOVUPS ·avx512Pool<>+1344(SB), Z13
-	VMOVUPS ·avx512Pool<>+1408(SB), Z14
-	VMOVUPS ·avx512Pool<>+1472(SB), Z15
-	VMOVUPS ·avx512Pool<>+1536(SB), Z16
-	VMOVUPS ·avx512Pool<>+1600(SB), Z17
-	VMOVUPS ·avx512Pool<>+1664(SB), Z18
-	VMOVUPS ·avx512Pool<>+1728(SB), Z19
-	VMOVUPS ·avx512Pool<>+1792(SB), Z20
-	VMOVUPS ·avx512Pool<>+1856(SB), Z21
-	VMOVUPS ·avx512Pool<>+704(SB), Z22
-	VMOVUPS ·avx512Pool<>+640(SB), Z23
-	VMOVUPS ·avx512Pool<>+1920(SB), Z24
-	VMOVUPS ·avx512Pool<>+256(SB), Z25
-	VMOVUPS ·avx512Pool<>+1984(SB), Z26
+	VMOVUPS ·avx512Pool<>+1344(SB), Z11
+	VMOVUPS ·avx512Pool<>+384(SB), Z12
+	VMOVUPS ·avx512Pool<>+1408(SB), Z13
+	VMOVUPS ·avx512Pool<>+1472(SB), Z14
+	VMOVUPS ·avx512Pool<>+1536(SB), Z15
+	VMOVUPS ·avx512Pool<>+1600(SB), Z16
+	VMOVUPS ·avx512Pool<>+1664(SB), Z17
+	VMOVUPS ·avx512Pool<>+1728(SB), Z18
+	VMOVUPS ·avx512Pool<>+1792(SB), Z19
+	VMOVUPS ·avx512Pool<>+1856(SB), Z20
+	VMOVUPS ·avx512Pool<>+1920(SB), Z21
+	VMOVUPS ·avx512Pool<>+768(SB), Z22
+	VMOVUPS ·avx512Pool<>+704(SB), Z23
+	VMOVUPS ·avx512Pool<>+1984(SB), Z24
+	VMOVUPS ·avx512Pool<>+320(SB), Z25
+	VMOVUPS ·avx512Pool<>+2048(SB), Z26
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
@@ -5311,27 +5434,27 @@ l5:
 
 // func tanhAVX512Asm(y *float32, x *float32, n int)
 TEXT ·tanhAVX512Asm(SB), NOSPLIT, $64-24
-	VMOVUPS ·avx512Pool<>+2048(SB), Z9
-	VMOVUPS ·avx512Pool<>+2112(SB), Z10
-	VMOVUPS ·avx512Pool<>+384(SB), Z11
-	VMOVUPS ·avx512Pool<>+448(SB), Z12
-	VMOVUPS ·avx512Pool<>+512(SB), Z13
-	VMOVUPS ·avx512Pool<>+576(SB), Z8
-	VMOVUPS ·avx512Pool<>+640(SB), Z14
-	VMOVUPS ·avx512Pool<>+704(SB), Z15
-	VMOVUPS ·avx512Pool<>+768(SB), Z16
-	VMOVUPS ·avx512Pool<>+832(SB), Z17
-	VMOVUPS ·avx512Pool<>+896(SB), Z18
-	VMOVUPS ·avx512Pool<>+960(SB), Z19
-	VMOVUPS ·avx512Pool<>+1024(SB), Z20
-	VMOVUPS ·avx512Pool<>+320(SB), Z7
-	VMOVUPS ·avx512Pool<>+2176(SB), Z21
-	VMOVUPS ·avx512Pool<>+2240(SB), Z22
-	VMOVUPS ·avx512Pool<>+2304(SB), Z23
-	VMOVUPS ·avx512Pool<>+2368(SB), Z24
-	VMOVUPS ·avx512Pool<>+2432(SB), Z25
-	VMOVUPS ·avx512Pool<>+2496(SB), Z26
-	VMOVUPS ·avx512Pool<>+2560(SB), Z27
+	VMOVUPS ·avx512Pool<>+2112(SB), Z9
+	VMOVUPS ·avx512Pool<>+2176(SB), Z10
+	VMOVUPS ·avx512Pool<>+448(SB), Z11
+	VMOVUPS ·avx512Pool<>+512(SB), Z12
+	VMOVUPS ·avx512Pool<>+576(SB), Z13
+	VMOVUPS ·avx512Pool<>+640(SB), Z8
+	VMOVUPS ·avx512Pool<>+704(SB), Z14
+	VMOVUPS ·avx512Pool<>+768(SB), Z15
+	VMOVUPS ·avx512Pool<>+832(SB), Z16
+	VMOVUPS ·avx512Pool<>+896(SB), Z17
+	VMOVUPS ·avx512Pool<>+960(SB), Z18
+	VMOVUPS ·avx512Pool<>+1024(SB), Z19
+	VMOVUPS ·avx512Pool<>+1088(SB), Z20
+	VMOVUPS ·avx512Pool<>+384(SB), Z7
+	VMOVUPS ·avx512Pool<>+2240(SB), Z21
+	VMOVUPS ·avx512Pool<>+2304(SB), Z22
+	VMOVUPS ·avx512Pool<>+2368(SB), Z23
+	VMOVUPS ·avx512Pool<>+2432(SB), Z24
+	VMOVUPS ·avx512Pool<>+2496(SB), Z25
+	VMOVUPS ·avx512Pool<>+2560(SB), Z26
+	VMOVUPS ·avx512Pool<>+2624(SB), Z27
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
@@ -5504,19 +5627,19 @@ l5:
 
 // func sigmoidAVX512Asm(y *float32, x *float32, n int)
 TEXT ·sigmoidAVX512Asm(SB), NOSPLIT, $64-24
-	VMOVUPS ·avx512Pool<>+2176(SB), Z8
-	VMOVUPS ·avx512Pool<>+384(SB), Z9
-	VMOVUPS ·avx512Pool<>+448(SB), Z10
-	VMOVUPS ·avx512Pool<>+512(SB), Z11
-	VMOVUPS ·avx512Pool<>+576(SB), Z7
-	VMOVUPS ·avx512Pool<>+640(SB), Z12
-	VMOVUPS ·avx512Pool<>+704(SB), Z13
-	VMOVUPS ·avx512Pool<>+768(SB), Z14
-	VMOVUPS ·avx512Pool<>+832(SB), Z15
-	VMOVUPS ·avx512Pool<>+896(SB), Z16
-	VMOVUPS ·avx512Pool<>+960(SB), Z17
-	VMOVUPS ·avx512Pool<>+1024(SB), Z18
-	VMOVUPS ·avx512Pool<>+320(SB), Z6
+	VMOVUPS ·avx512Pool<>+2240(SB), Z8
+	VMOVUPS ·avx512Pool<>+448(SB), Z9
+	VMOVUPS ·avx512Pool<>+512(SB), Z10
+	VMOVUPS ·avx512Pool<>+576(SB), Z11
+	VMOVUPS ·avx512Pool<>+640(SB), Z7
+	VMOVUPS ·avx512Pool<>+704(SB), Z12
+	VMOVUPS ·avx512Pool<>+768(SB), Z13
+	VMOVUPS ·avx512Pool<>+832(SB), Z14
+	VMOVUPS ·avx512Pool<>+896(SB), Z15
+	VMOVUPS ·avx512Pool<>+960(SB), Z16
+	VMOVUPS ·avx512Pool<>+1024(SB), Z17
+	VMOVUPS ·avx512Pool<>+1088(SB), Z18
+	VMOVUPS ·avx512Pool<>+384(SB), Z6
 	VMOVUPS ·avx512Pool<>+0(SB), Z19
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), BX
@@ -5646,7 +5769,7 @@ l5:
 
 // func scoresAVX512Asm(z *float32, x *float32, a float32, n int) (most float32)
 TEXT ·scoresAVX512Asm(SB), NOSPLIT, $64-36
-	VMOVUPS ·avx512Pool<>+256(SB), Z7
+	VMOVUPS ·avx512Pool<>+320(SB), Z7
 	VBROADCASTSS a+16(FP), Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
@@ -5753,30 +5876,30 @@ l5:
 
 // func capScoresAVX512Asm(z *float32, x *float32, a float32, c float32, n int) (most float32)
 TEXT ·capScoresAVX512Asm(SB), NOSPLIT, $64-36
-	VMOVUPS ·avx512Pool<>+2048(SB), Z11
-	VMOVUPS ·avx512Pool<>+2112(SB), Z12
-	VMOVUPS ·avx512Pool<>+384(SB), Z13
-	VMOVUPS ·avx512Pool<>+448(SB), Z14
-	VMOVUPS ·avx512Pool<>+512(SB), Z15
-	VMOVUPS ·avx512Pool<>+576(SB), Z10
-	VMOVUPS ·avx512Pool<>+640(SB), Z16
-	VMOVUPS ·avx512Pool<>+704(SB), Z17
-	VMOVUPS ·avx512Pool<>+768(SB), Z18
-	VMOVUPS ·avx512Pool<>+832(SB), Z19
-	VMOVUPS ·avx512Pool<>+896(SB), Z20
-	VMOVUPS ·avx512Pool<>+960(SB), Z21
-	VMOVUPS ·avx512Pool<>+1024(SB), Z22
-	VMOVUPS ·avx512Pool<>+320(SB), Z9
-	VMOVUPS ·avx512Pool<>+2176(SB), Z23
-	VMOVUPS ·avx512Pool<>+2240(SB), Z24
-	VMOVUPS ·avx512Pool<>+2304(SB), Z25
-	VMOVUPS ·avx512Pool<>+2368(SB), Z26
-	VMOVUPS ·avx512Pool<>+2432(SB), Z27
-	VMOVUPS ·avx512Pool<>+2496(SB), Z28
-	VMOVUPS ·avx512Pool<>+2560(SB), Z29
+	VMOVUPS ·avx512Pool<>+2112(SB), Z11
+	VMOVUPS ·avx512Pool<>+2176(SB), Z12
+	VMOVUPS ·avx512Pool<>+448(SB), Z13
+	VMOVUPS ·avx512Pool<>+512(SB), Z14
+	VMOVUPS ·avx512Pool<>+576(SB), Z15
+	VMOVUPS ·avx512Pool<>+640(SB), Z10
+	VMOVUPS ·avx512Pool<>+704(SB), Z16
+	VMOVUPS ·avx512Pool<>+768(SB), Z17
+	VMOVUPS ·avx512Pool<>+832(SB), Z18
+	VMOVUPS ·avx512Pool<>+896(SB), Z19
+	VMOVUPS ·avx512Pool<>+960(SB), Z20
+	VMOVUPS ·avx512Pool<>+1024(SB), Z21
+	VMOVUPS ·avx512Pool<>+1088(SB), Z22
+	VMOVUPS ·avx512Pool<>+384(SB), Z9
+	VMOVUPS ·avx512Pool<>+2240(SB), Z23
+	VMOVUPS ·avx512Pool<>+2304(SB), Z24
+	VMOVUPS ·avx512Pool<>+2368(SB), Z25
+	VMOVUPS ·avx512Pool<>+2432(SB), Z26
+	VMOVUPS ·avx512Pool<>+2496(SB), Z27
+	VMOVUPS ·avx512Pool<>+2560(SB), Z28
+	VMOVUPS ·avx512Pool<>+2624(SB), Z29
 	VBROADCASTSS a+16(FP), Z0
 	VBROADCASTSS c+20(FP), Z1
-	VMOVUPS ·avx512Pool<>+256(SB), Z2
+	VMOVUPS ·avx512Pool<>+320(SB), Z2
 	MOVQ z+0(FP), AX
 	MOVQ x+8(FP), BX
 	MOVQ n+24(FP), CX
@@ -5872,7 +5995,7 @@ l2:
 	VBLENDMPS Z0, Z5, K2, Z0
 	VMULPS Z0, Z1, Z0
 	VMOVUPS Z0, K1, 0(AX)
-	VMOVUPS ·avx512Pool<>+256(SB), Z31
+	VMOVUPS ·avx512Pool<>+320(SB), Z31
 	VBLENDMPS Z0, Z31, K1, Z0
 	VMAXPS Z0, Z2, Z1
 	VMAXPS Z2, Z0, Z0
@@ -5901,20 +6024,20 @@ l3:
 
 // func capSlopeAVX512Asm(y *float32, x *float32, a float32, n int)
 TEXT ·capSlopeAVX512Asm(SB), NOSPLIT, $64-32
-	VMOVUPS ·avx512Pool<>+2176(SB), Z7
-	VMOVUPS ·avx512Pool<>+384(SB), Z8
-	VMOVUPS ·avx512Pool<>+448(SB), Z9
-	VMOVUPS ·avx512Pool<>+512(SB), Z10
-	VMOVUPS ·avx512Pool<>+576(SB), Z6
-	VMOVUPS ·avx512Pool<>+640(SB), Z11
-	VMOVUPS ·avx512Pool<>+704(SB), Z12
-	VMOVUPS ·avx512Pool<>+768(SB), Z13
-	VMOVUPS ·avx512Pool<>+832(SB), Z14
-	VMOVUPS ·avx512Pool<>+896(SB), Z15
-	VMOVUPS ·avx512Pool<>+960(SB), Z16
-	VMOVUPS ·avx512Pool<>+1024(SB), Z17
-	VMOVUPS ·avx512Pool<>+320(SB), Z5
-	VMOVUPS ·avx512Pool<>+2624(SB), Z18
+	VMOVUPS ·avx512Pool<>+2240(SB), Z7
+	VMOVUPS ·avx512Pool<>+448(SB), Z8
+	VMOVUPS ·avx512Pool<>+512(SB), Z9
+	VMOVUPS ·avx512Pool<>+576(SB), Z10
+	VMOVUPS ·avx512Pool<>+640(SB), Z6
+	VMOVUPS ·avx512Pool<>+704(SB), Z11
+	VMOVUPS ·avx512Pool<>+768(SB), Z12
+	VMOVUPS ·avx512Pool<>+832(SB), Z13
+	VMOVUPS ·avx512Pool<>+896(SB), Z14
+	VMOVUPS ·avx512Pool<>+960(SB), Z15
+	VMOVUPS ·avx512Pool<>+1024(SB), Z16
+	VMOVUPS ·avx512Pool<>+1088(SB), Z17
+	VMOVUPS ·avx512Pool<>+384(SB), Z5
+	VMOVUPS ·avx512Pool<>+2688(SB), Z18
 	VBROADCASTSS a+16(FP), Z0
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), BX
@@ -5996,16 +6119,16 @@ l3:
 // func expSumAVX512Asm(y *float32, x *float32, a float32, m float32, n int) (sum float32)
 TEXT ·expSumAVX512Asm(SB), NOSPLIT, $64-36
 	VMOVUPS ·avx512Pool<>+0(SB), Z17
-	VMOVUPS ·avx512Pool<>+384(SB), Z9
-	VMOVUPS ·avx512Pool<>+512(SB), Z10
-	VMOVUPS ·avx512Pool<>+576(SB), Z7
-	VMOVUPS ·avx512Pool<>+2688(SB), Z11
-	VMOVUPS ·avx512Pool<>+768(SB), Z12
-	VMOVUPS ·avx512Pool<>+832(SB), Z13
-	VMOVUPS ·avx512Pool<>+896(SB), Z14
-	VMOVUPS ·avx512Pool<>+960(SB), Z15
-	VMOVUPS ·avx512Pool<>+1024(SB), Z16
-	VMOVUPS ·avx512Pool<>+320(SB), Z8
+	VMOVUPS ·avx512Pool<>+448(SB), Z9
+	VMOVUPS ·avx512Pool<>+576(SB), Z10
+	VMOVUPS ·avx512Pool<>+640(SB), Z7
+	VMOVUPS ·avx512Pool<>+2752(SB), Z11
+	VMOVUPS ·avx512Pool<>+832(SB), Z12
+	VMOVUPS ·avx512Pool<>+896(SB), Z13
+	VMOVUPS ·avx512Pool<>+960(SB), Z14
+	VMOVUPS ·avx512Pool<>+1024(SB), Z15
+	VMOVUPS ·avx512Pool<>+1088(SB), Z16
+	VMOVUPS ·avx512Pool<>+384(SB), Z8
 	VBROADCASTSS a+16(FP), Z0
 	VBROADCASTSS m+20(FP), Z1
 	VSUBPS Z1, Z17, Z1
@@ -6127,16 +6250,16 @@ l5:
 // func sumExpAVX512Asm(x *float32, a float32, m float32, n int) (sum float32)
 TEXT ·sumExpAVX512Asm(SB), NOSPLIT, $64-28
 	VMOVUPS ·avx512Pool<>+0(SB), Z17
-	VMOVUPS ·avx512Pool<>+384(SB), Z9
-	VMOVUPS ·avx512Pool<>+512(SB), Z10
-	VMOVUPS ·avx512Pool<>+576(SB), Z7
-	VMOVUPS ·avx512Pool<>+2688(SB), Z11
-	VMOVUPS ·avx512Pool<>+768(SB), Z12
-	VMOVUPS ·avx512Pool<>+832(SB), Z13
-	VMOVUPS ·avx512Pool<>+896(SB), Z14
-	VMOVUPS ·avx512Pool<>+960(SB), Z15
-	VMOVUPS ·avx512Pool<>+1024(SB), Z16
-	VMOVUPS ·avx512Pool<>+320(SB), Z8
+	VMOVUPS ·avx512Pool<>+448(SB), Z9
+	VMOVUPS ·avx512Pool<>+576(SB), Z10
+	VMOVUPS ·avx512Pool<>+640(SB), Z7
+	VMOVUPS ·avx512Pool<>+2752(SB), Z11
+	VMOVUPS ·avx512Pool<>+832(SB), Z12
+	VMOVUPS ·avx512Pool<>+896(SB), Z13
+	VMOVUPS ·avx512Pool<>+960(SB), Z14
+	VMOVUPS ·avx512Pool<>+1024(SB), Z15
+	VMOVUPS ·avx512Pool<>+1088(SB), Z16
+	VMOVUPS ·avx512Pool<>+384(SB), Z8
 	VBROADCASTSS a+8(FP), Z0
 	VBROADCASTSS m+12(FP), Z1
 	VSUBPS Z1, Z17, Z1
@@ -6311,19 +6434,19 @@ l5:
 
 // func siLUAVX512Asm(y *float32, gate *float32, up *float32, n int)
 TEXT ·siLUAVX512Asm(SB), NOSPLIT, $64-32
-	VMOVUPS ·avx512Pool<>+2176(SB), Z8
-	VMOVUPS ·avx512Pool<>+384(SB), Z9
-	VMOVUPS ·avx512Pool<>+448(SB), Z10
-	VMOVUPS ·avx512Pool<>+512(SB), Z11
-	VMOVUPS ·avx512Pool<>+576(SB), Z7
-	VMOVUPS ·avx512Pool<>+640(SB), Z12
-	VMOVUPS ·avx512Pool<>+704(SB), Z13
-	VMOVUPS ·avx512Pool<>+768(SB), Z14
-	VMOVUPS ·avx512Pool<>+832(SB), Z15
-	VMOVUPS ·avx512Pool<>+896(SB), Z16
-	VMOVUPS ·avx512Pool<>+960(SB), Z17
-	VMOVUPS ·avx512Pool<>+1024(SB), Z18
-	VMOVUPS ·avx512Pool<>+320(SB), Z6
+	VMOVUPS ·avx512Pool<>+2240(SB), Z8
+	VMOVUPS ·avx512Pool<>+448(SB), Z9
+	VMOVUPS ·avx512Pool<>+512(SB), Z10
+	VMOVUPS ·avx512Pool<>+576(SB), Z11
+	VMOVUPS ·avx512Pool<>+640(SB), Z7
+	VMOVUPS ·avx512Pool<>+704(SB), Z12
+	VMOVUPS ·avx512Pool<>+768(SB), Z13
+	VMOVUPS ·avx512Pool<>+832(SB), Z14
+	VMOVUPS ·avx512Pool<>+896(SB), Z15
+	VMOVUPS ·avx512Pool<>+960(SB), Z16
+	VMOVUPS ·avx512Pool<>+1024(SB), Z17
+	VMOVUPS ·avx512Pool<>+1088(SB), Z18
+	VMOVUPS ·avx512Pool<>+384(SB), Z6
 	VMOVUPS ·avx512Pool<>+0(SB), Z19
 	MOVQ y+0(FP), AX
 	MOVQ gate+8(FP), BX
@@ -6404,23 +6527,23 @@ l3:
 
 // func gELUAVX512Asm(y *float32, gate *float32, up *float32, n int)
 TEXT ·gELUAVX512Asm(SB), NOSPLIT, $64-32
-	VMOVUPS ·avx512Pool<>+2752(SB), Z9
-	VMOVUPS ·avx512Pool<>+2816(SB), Z10
-	VMOVUPS ·avx512Pool<>+2880(SB), Z11
-	VMOVUPS ·avx512Pool<>+2944(SB), Z12
-	VMOVUPS ·avx512Pool<>+2176(SB), Z13
-	VMOVUPS ·avx512Pool<>+384(SB), Z14
-	VMOVUPS ·avx512Pool<>+448(SB), Z15
-	VMOVUPS ·avx512Pool<>+512(SB), Z16
-	VMOVUPS ·avx512Pool<>+576(SB), Z8
-	VMOVUPS ·avx512Pool<>+640(SB), Z17
-	VMOVUPS ·avx512Pool<>+704(SB), Z18
-	VMOVUPS ·avx512Pool<>+768(SB), Z19
-	VMOVUPS ·avx512Pool<>+832(SB), Z20
-	VMOVUPS ·avx512Pool<>+896(SB), Z21
-	VMOVUPS ·avx512Pool<>+960(SB), Z22
-	VMOVUPS ·avx512Pool<>+1024(SB), Z23
-	VMOVUPS ·avx512Pool<>+320(SB), Z7
+	VMOVUPS ·avx512Pool<>+2816(SB), Z9
+	VMOVUPS ·avx512Pool<>+2880(SB), Z10
+	VMOVUPS ·avx512Pool<>+2944(SB), Z11
+	VMOVUPS ·avx512Pool<>+3008(SB), Z12
+	VMOVUPS ·avx512Pool<>+2240(SB), Z13
+	VMOVUPS ·avx512Pool<>+448(SB), Z14
+	VMOVUPS ·avx512Pool<>+512(SB), Z15
+	VMOVUPS ·avx512Pool<>+576(SB), Z16
+	VMOVUPS ·avx512Pool<>+640(SB), Z8
+	VMOVUPS ·avx512Pool<>+704(SB), Z17
+	VMOVUPS ·avx512Pool<>+768(SB), Z18
+	VMOVUPS ·avx512Pool<>+832(SB), Z19
+	VMOVUPS ·avx512Pool<>+896(SB), Z20
+	VMOVUPS ·avx512Pool<>+960(SB), Z21
+	VMOVUPS ·avx512Pool<>+1024(SB), Z22
+	VMOVUPS ·avx512Pool<>+1088(SB), Z23
+	VMOVUPS ·avx512Pool<>+384(SB), Z7
 	VMOVUPS ·avx512Pool<>+0(SB), Z24
 	MOVQ y+0(FP), AX
 	MOVQ gate+8(FP), BX
@@ -6511,19 +6634,19 @@ l3:
 
 // func siLUBwdAVX512Asm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
 TEXT ·siLUBwdAVX512Asm(SB), NOSPLIT, $64-48
-	VMOVUPS ·avx512Pool<>+2176(SB), Z9
-	VMOVUPS ·avx512Pool<>+384(SB), Z10
-	VMOVUPS ·avx512Pool<>+448(SB), Z11
-	VMOVUPS ·avx512Pool<>+512(SB), Z12
-	VMOVUPS ·avx512Pool<>+576(SB), Z7
-	VMOVUPS ·avx512Pool<>+640(SB), Z13
-	VMOVUPS ·avx512Pool<>+704(SB), Z14
-	VMOVUPS ·avx512Pool<>+768(SB), Z15
-	VMOVUPS ·avx512Pool<>+832(SB), Z16
-	VMOVUPS ·avx512Pool<>+896(SB), Z17
-	VMOVUPS ·avx512Pool<>+960(SB), Z18
-	VMOVUPS ·avx512Pool<>+1024(SB), Z19
-	VMOVUPS ·avx512Pool<>+320(SB), Z6
+	VMOVUPS ·avx512Pool<>+2240(SB), Z9
+	VMOVUPS ·avx512Pool<>+448(SB), Z10
+	VMOVUPS ·avx512Pool<>+512(SB), Z11
+	VMOVUPS ·avx512Pool<>+576(SB), Z12
+	VMOVUPS ·avx512Pool<>+640(SB), Z7
+	VMOVUPS ·avx512Pool<>+704(SB), Z13
+	VMOVUPS ·avx512Pool<>+768(SB), Z14
+	VMOVUPS ·avx512Pool<>+832(SB), Z15
+	VMOVUPS ·avx512Pool<>+896(SB), Z16
+	VMOVUPS ·avx512Pool<>+960(SB), Z17
+	VMOVUPS ·avx512Pool<>+1024(SB), Z18
+	VMOVUPS ·avx512Pool<>+1088(SB), Z19
+	VMOVUPS ·avx512Pool<>+384(SB), Z6
 	VMOVUPS ·avx512Pool<>+0(SB), Z8
 	MOVQ dgate+0(FP), AX
 	MOVQ dup+8(FP), BX
@@ -6624,25 +6747,25 @@ l3:
 
 // func gELUBwdAVX512Asm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
 TEXT ·gELUBwdAVX512Asm(SB), NOSPLIT, $64-48
-	VMOVUPS ·avx512Pool<>+2752(SB), Z12
-	VMOVUPS ·avx512Pool<>+2816(SB), Z13
-	VMOVUPS ·avx512Pool<>+2880(SB), Z14
-	VMOVUPS ·avx512Pool<>+2944(SB), Z9
-	VMOVUPS ·avx512Pool<>+2176(SB), Z15
-	VMOVUPS ·avx512Pool<>+384(SB), Z16
-	VMOVUPS ·avx512Pool<>+448(SB), Z17
-	VMOVUPS ·avx512Pool<>+512(SB), Z18
-	VMOVUPS ·avx512Pool<>+576(SB), Z10
-	VMOVUPS ·avx512Pool<>+640(SB), Z19
-	VMOVUPS ·avx512Pool<>+704(SB), Z20
-	VMOVUPS ·avx512Pool<>+768(SB), Z21
-	VMOVUPS ·avx512Pool<>+832(SB), Z22
-	VMOVUPS ·avx512Pool<>+896(SB), Z23
-	VMOVUPS ·avx512Pool<>+960(SB), Z24
-	VMOVUPS ·avx512Pool<>+1024(SB), Z25
-	VMOVUPS ·avx512Pool<>+320(SB), Z8
+	VMOVUPS ·avx512Pool<>+2816(SB), Z12
+	VMOVUPS ·avx512Pool<>+2880(SB), Z13
+	VMOVUPS ·avx512Pool<>+2944(SB), Z14
+	VMOVUPS ·avx512Pool<>+3008(SB), Z9
+	VMOVUPS ·avx512Pool<>+2240(SB), Z15
+	VMOVUPS ·avx512Pool<>+448(SB), Z16
+	VMOVUPS ·avx512Pool<>+512(SB), Z17
+	VMOVUPS ·avx512Pool<>+576(SB), Z18
+	VMOVUPS ·avx512Pool<>+640(SB), Z10
+	VMOVUPS ·avx512Pool<>+704(SB), Z19
+	VMOVUPS ·avx512Pool<>+768(SB), Z20
+	VMOVUPS ·avx512Pool<>+832(SB), Z21
+	VMOVUPS ·avx512Pool<>+896(SB), Z22
+	VMOVUPS ·avx512Pool<>+960(SB), Z23
+	VMOVUPS ·avx512Pool<>+1024(SB), Z24
+	VMOVUPS ·avx512Pool<>+1088(SB), Z25
+	VMOVUPS ·avx512Pool<>+384(SB), Z8
 	VMOVUPS ·avx512Pool<>+0(SB), Z11
-	VMOVUPS ·avx512Pool<>+3008(SB), Z26
+	VMOVUPS ·avx512Pool<>+3072(SB), Z26
 	MOVQ dgate+0(FP), AX
 	MOVQ dup+8(FP), BX
 	MOVQ gate+16(FP), CX
@@ -7143,25 +7266,25 @@ l4:
 
 // func turnAVX512Asm(sin *float32, cos *float32, freqs *float32, pos float32, a float32, n int) (most float32)
 TEXT ·turnAVX512Asm(SB), NOSPLIT, $64-44
-	VMOVUPS ·avx512Pool<>+256(SB), Z27
+	VMOVUPS ·avx512Pool<>+320(SB), Z27
 	VMOVUPS ·avx512Pool<>+0(SB), Z9
-	VMOVUPS ·avx512Pool<>+2048(SB), Z13
-	VMOVUPS ·avx512Pool<>+3072(SB), Z14
-	VMOVUPS ·avx512Pool<>+576(SB), Z10
-	VMOVUPS ·avx512Pool<>+3136(SB), Z15
-	VMOVUPS ·avx512Pool<>+3200(SB), Z16
-	VMOVUPS ·avx512Pool<>+3264(SB), Z17
-	VMOVUPS ·avx512Pool<>+3328(SB), Z18
-	VMOVUPS ·avx512Pool<>+3392(SB), Z19
-	VMOVUPS ·avx512Pool<>+3456(SB), Z20
-	VMOVUPS ·avx512Pool<>+3520(SB), Z21
-	VMOVUPS ·avx512Pool<>+3584(SB), Z22
-	VMOVUPS ·avx512Pool<>+3648(SB), Z23
-	VMOVUPS ·avx512Pool<>+3712(SB), Z24
-	VMOVUPS ·avx512Pool<>+1856(SB), Z25
-	VMOVUPS ·avx512Pool<>+320(SB), Z26
-	VMOVUPS ·avx512Pool<>+64(SB), Z11
-	VMOVUPS ·avx512Pool<>+3776(SB), Z12
+	VMOVUPS ·avx512Pool<>+2112(SB), Z13
+	VMOVUPS ·avx512Pool<>+3136(SB), Z14
+	VMOVUPS ·avx512Pool<>+640(SB), Z10
+	VMOVUPS ·avx512Pool<>+3200(SB), Z15
+	VMOVUPS ·avx512Pool<>+3264(SB), Z16
+	VMOVUPS ·avx512Pool<>+3328(SB), Z17
+	VMOVUPS ·avx512Pool<>+3392(SB), Z18
+	VMOVUPS ·avx512Pool<>+3456(SB), Z19
+	VMOVUPS ·avx512Pool<>+3520(SB), Z20
+	VMOVUPS ·avx512Pool<>+3584(SB), Z21
+	VMOVUPS ·avx512Pool<>+3648(SB), Z22
+	VMOVUPS ·avx512Pool<>+3712(SB), Z23
+	VMOVUPS ·avx512Pool<>+3776(SB), Z24
+	VMOVUPS ·avx512Pool<>+1920(SB), Z25
+	VMOVUPS ·avx512Pool<>+384(SB), Z26
+	VMOVUPS ·avx512Pool<>+128(SB), Z11
+	VMOVUPS ·avx512Pool<>+3840(SB), Z12
 	VBROADCASTSS pos+24(FP), Z0
 	VBROADCASTSS a+28(FP), Z1
 	VMOVUPS Z27, Z2
@@ -7376,18 +7499,18 @@ l3:
 
 // func panelSoftmaxAVX512Asm(rows int, s *float32, m *float32, l *float32, f *float32)
 TEXT ·panelSoftmaxAVX512Asm(SB), NOSPLIT, $64-40
-	VMOVUPS ·avx512Pool<>+256(SB), Z25
+	VMOVUPS ·avx512Pool<>+320(SB), Z25
 	VMOVUPS ·avx512Pool<>+0(SB), Z24
-	VMOVUPS ·avx512Pool<>+384(SB), Z16
-	VMOVUPS ·avx512Pool<>+512(SB), Z17
-	VMOVUPS ·avx512Pool<>+576(SB), Z14
-	VMOVUPS ·avx512Pool<>+2688(SB), Z18
-	VMOVUPS ·avx512Pool<>+768(SB), Z19
-	VMOVUPS ·avx512Pool<>+832(SB), Z20
-	VMOVUPS ·avx512Pool<>+896(SB), Z21
-	VMOVUPS ·avx512Pool<>+960(SB), Z22
-	VMOVUPS ·avx512Pool<>+1024(SB), Z23
-	VMOVUPS ·avx512Pool<>+320(SB), Z15
+	VMOVUPS ·avx512Pool<>+448(SB), Z16
+	VMOVUPS ·avx512Pool<>+576(SB), Z17
+	VMOVUPS ·avx512Pool<>+640(SB), Z14
+	VMOVUPS ·avx512Pool<>+2752(SB), Z18
+	VMOVUPS ·avx512Pool<>+832(SB), Z19
+	VMOVUPS ·avx512Pool<>+896(SB), Z20
+	VMOVUPS ·avx512Pool<>+960(SB), Z21
+	VMOVUPS ·avx512Pool<>+1024(SB), Z22
+	VMOVUPS ·avx512Pool<>+1088(SB), Z23
+	VMOVUPS ·avx512Pool<>+384(SB), Z15
 	MOVQ s+8(FP), BX
 	MOVQ m+16(FP), CX
 	VMOVUPS Z25, Z0
@@ -7653,16 +7776,16 @@ l2:
 
 // func panelGradAVX512Asm(rows int, s *float32, dp *float32, lse *float32, delta *float32, scale float32)
 TEXT ·panelGradAVX512Asm(SB), NOSPLIT, $64-44
-	VMOVUPS ·avx512Pool<>+384(SB), Z6
-	VMOVUPS ·avx512Pool<>+512(SB), Z7
-	VMOVUPS ·avx512Pool<>+576(SB), Z4
-	VMOVUPS ·avx512Pool<>+2688(SB), Z8
-	VMOVUPS ·avx512Pool<>+768(SB), Z9
-	VMOVUPS ·avx512Pool<>+832(SB), Z10
-	VMOVUPS ·avx512Pool<>+896(SB), Z11
-	VMOVUPS ·avx512Pool<>+960(SB), Z12
-	VMOVUPS ·avx512Pool<>+1024(SB), Z13
-	VMOVUPS ·avx512Pool<>+320(SB), Z5
+	VMOVUPS ·avx512Pool<>+448(SB), Z6
+	VMOVUPS ·avx512Pool<>+576(SB), Z7
+	VMOVUPS ·avx512Pool<>+640(SB), Z4
+	VMOVUPS ·avx512Pool<>+2752(SB), Z8
+	VMOVUPS ·avx512Pool<>+832(SB), Z9
+	VMOVUPS ·avx512Pool<>+896(SB), Z10
+	VMOVUPS ·avx512Pool<>+960(SB), Z11
+	VMOVUPS ·avx512Pool<>+1024(SB), Z12
+	VMOVUPS ·avx512Pool<>+1088(SB), Z13
+	VMOVUPS ·avx512Pool<>+384(SB), Z5
 	VBROADCASTSS scale+40(FP), Z0
 	MOVQ s+8(FP), BX
 	MOVQ dp+16(FP), CX
@@ -7821,948 +7944,964 @@ DATA ·avx512Pool<>+48(SB)/4, $0x00000000
 DATA ·avx512Pool<>+52(SB)/4, $0x00000000
 DATA ·avx512Pool<>+56(SB)/4, $0x00000000
 DATA ·avx512Pool<>+60(SB)/4, $0x00000000
-DATA ·avx512Pool<>+64(SB)/4, $0x00000001
-DATA ·avx512Pool<>+68(SB)/4, $0x00000001
-DATA ·avx512Pool<>+72(SB)/4, $0x00000001
-DATA ·avx512Pool<>+76(SB)/4, $0x00000001
-DATA ·avx512Pool<>+80(SB)/4, $0x00000001
-DATA ·avx512Pool<>+84(SB)/4, $0x00000001
-DATA ·avx512Pool<>+88(SB)/4, $0x00000001
-DATA ·avx512Pool<>+92(SB)/4, $0x00000001
-DATA ·avx512Pool<>+96(SB)/4, $0x00000001
-DATA ·avx512Pool<>+100(SB)/4, $0x00000001
-DATA ·avx512Pool<>+104(SB)/4, $0x00000001
-DATA ·avx512Pool<>+108(SB)/4, $0x00000001
-DATA ·avx512Pool<>+112(SB)/4, $0x00000001
-DATA ·avx512Pool<>+116(SB)/4, $0x00000001
-DATA ·avx512Pool<>+120(SB)/4, $0x00000001
-DATA ·avx512Pool<>+124(SB)/4, $0x00000001
-DATA ·avx512Pool<>+128(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+132(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+136(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+140(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+144(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+148(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+152(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+156(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+160(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+164(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+168(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+172(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+176(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+180(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+184(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+188(SB)/4, $0x00007fff
-DATA ·avx512Pool<>+192(SB)/4, $0x00400000
-DATA ·avx512Pool<>+196(SB)/4, $0x00400000
-DATA ·avx512Pool<>+200(SB)/4, $0x00400000
-DATA ·avx512Pool<>+204(SB)/4, $0x00400000
-DATA ·avx512Pool<>+208(SB)/4, $0x00400000
-DATA ·avx512Pool<>+212(SB)/4, $0x00400000
-DATA ·avx512Pool<>+216(SB)/4, $0x00400000
-DATA ·avx512Pool<>+220(SB)/4, $0x00400000
-DATA ·avx512Pool<>+224(SB)/4, $0x00400000
-DATA ·avx512Pool<>+228(SB)/4, $0x00400000
-DATA ·avx512Pool<>+232(SB)/4, $0x00400000
-DATA ·avx512Pool<>+236(SB)/4, $0x00400000
-DATA ·avx512Pool<>+240(SB)/4, $0x00400000
-DATA ·avx512Pool<>+244(SB)/4, $0x00400000
-DATA ·avx512Pool<>+248(SB)/4, $0x00400000
-DATA ·avx512Pool<>+252(SB)/4, $0x00400000
-DATA ·avx512Pool<>+256(SB)/4, $0xff800000
-DATA ·avx512Pool<>+260(SB)/4, $0xff800000
-DATA ·avx512Pool<>+264(SB)/4, $0xff800000
-DATA ·avx512Pool<>+268(SB)/4, $0xff800000
-DATA ·avx512Pool<>+272(SB)/4, $0xff800000
-DATA ·avx512Pool<>+276(SB)/4, $0xff800000
-DATA ·avx512Pool<>+280(SB)/4, $0xff800000
-DATA ·avx512Pool<>+284(SB)/4, $0xff800000
-DATA ·avx512Pool<>+288(SB)/4, $0xff800000
-DATA ·avx512Pool<>+292(SB)/4, $0xff800000
-DATA ·avx512Pool<>+296(SB)/4, $0xff800000
-DATA ·avx512Pool<>+300(SB)/4, $0xff800000
-DATA ·avx512Pool<>+304(SB)/4, $0xff800000
-DATA ·avx512Pool<>+308(SB)/4, $0xff800000
-DATA ·avx512Pool<>+312(SB)/4, $0xff800000
-DATA ·avx512Pool<>+316(SB)/4, $0xff800000
-DATA ·avx512Pool<>+320(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+324(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+328(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+332(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+336(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+340(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+344(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+348(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+352(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+356(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+360(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+364(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+368(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+372(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+376(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+380(SB)/4, $0x3f800000
-DATA ·avx512Pool<>+384(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+388(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+392(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+396(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+400(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+404(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+408(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+412(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+416(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+420(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+424(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+428(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+432(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+436(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+440(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+444(SB)/4, $0xc2d10000
-DATA ·avx512Pool<>+448(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+452(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+456(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+460(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+464(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+468(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+472(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+476(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+480(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+484(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+488(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+492(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+496(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+500(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+504(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+508(SB)/4, $0x42b20000
-DATA ·avx512Pool<>+512(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+516(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+520(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+524(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+528(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+532(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+536(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+540(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+544(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+548(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+552(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+556(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+560(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+564(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+568(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+572(SB)/4, $0x3fb8aa3b
-DATA ·avx512Pool<>+576(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+580(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+584(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+588(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+592(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+596(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+600(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+604(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+608(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+612(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+616(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+620(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+624(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+628(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+632(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+636(SB)/4, $0x4b400000
-DATA ·avx512Pool<>+640(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+644(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+648(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+652(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+656(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+660(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+664(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+668(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+672(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+676(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+680(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+684(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+688(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+692(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+696(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+700(SB)/4, $0x3f317200
-DATA ·avx512Pool<>+704(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+708(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+712(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+716(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+720(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+724(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+728(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+732(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+736(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+740(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+744(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+748(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+752(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+756(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+760(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+764(SB)/4, $0x35bfbe8e
-DATA ·avx512Pool<>+768(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+772(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+776(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+780(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+784(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+788(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+792(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+796(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+800(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+804(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+808(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+812(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+816(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+820(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+824(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+828(SB)/4, $0x3ab5118c
-DATA ·avx512Pool<>+832(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+836(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+840(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+844(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+848(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+852(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+856(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+860(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+864(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+868(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+872(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+876(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+880(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+884(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+888(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+892(SB)/4, $0x3c091d47
-DATA ·avx512Pool<>+896(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+900(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+904(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+908(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+912(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+916(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+920(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+924(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+928(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+932(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+936(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+940(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+944(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+948(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+952(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+956(SB)/4, $0x3d2aac7b
-DATA ·avx512Pool<>+960(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+964(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+968(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+972(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+976(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+980(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+984(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+988(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+992(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+996(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+1000(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+1004(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+1008(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+1012(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+1016(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+1020(SB)/4, $0x3e2aaa48
-DATA ·avx512Pool<>+1024(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1028(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1032(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1036(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1040(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1044(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1048(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1052(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1056(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1060(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1064(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1068(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1072(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1076(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1080(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1084(SB)/4, $0x3efffffe
-DATA ·avx512Pool<>+1088(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1092(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1096(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1100(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1104(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1108(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1112(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1116(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1120(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1124(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1128(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1132(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1136(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1140(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1144(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1148(SB)/4, $0x00800000
-DATA ·avx512Pool<>+1152(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1156(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1160(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1164(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1168(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1172(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1176(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1180(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1184(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1188(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1192(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1196(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1200(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1204(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1208(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1212(SB)/4, $0x4b000000
-DATA ·avx512Pool<>+1216(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1220(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1224(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1228(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1232(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1236(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1240(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1244(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1248(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1252(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1256(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1260(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1264(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1268(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1272(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1276(SB)/4, $0x41b80000
-DATA ·avx512Pool<>+1280(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1284(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1288(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1292(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1296(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1300(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1304(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1308(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1312(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1316(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1320(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1324(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1328(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1332(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1336(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1340(SB)/4, $0x3f3504f3
-DATA ·avx512Pool<>+1344(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1348(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1352(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1356(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1360(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1364(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1368(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1372(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1376(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1380(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1384(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1388(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1392(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1396(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1400(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1404(SB)/4, $0xbd9c5ac3
-DATA ·avx512Pool<>+1408(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1412(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1416(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1420(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1424(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1428(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1432(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1436(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1440(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1444(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1448(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1452(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1456(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1460(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1464(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1468(SB)/4, $0x3e02adb6
-DATA ·avx512Pool<>+1472(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1476(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1480(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1484(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1488(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1492(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1496(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1500(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1504(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1508(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1512(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1516(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1520(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1524(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1528(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1532(SB)/4, $0xbe06c2a1
-DATA ·avx512Pool<>+1536(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1540(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1544(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1548(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1552(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1556(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1560(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1564(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1568(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1572(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1576(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1580(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1584(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1588(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1592(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1596(SB)/4, $0x3e116d0e
-DATA ·avx512Pool<>+1600(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1604(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1608(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1612(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1616(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1620(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1624(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1628(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1632(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1636(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1640(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1644(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1648(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1652(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1656(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1660(SB)/4, $0xbe2a3922
-DATA ·avx512Pool<>+1664(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1668(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1672(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1676(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1680(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1684(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1688(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1692(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1696(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1700(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1704(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1708(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1712(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1716(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1720(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1724(SB)/4, $0x3e4cd004
-DATA ·avx512Pool<>+1728(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1732(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1736(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1740(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1744(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1748(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1752(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1756(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1760(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1764(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1768(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1772(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1776(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1780(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1784(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1788(SB)/4, $0xbe800113
-DATA ·avx512Pool<>+1792(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1796(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1800(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1804(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1808(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1812(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1816(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1820(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1824(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1828(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1832(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1836(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1840(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1844(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1848(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1852(SB)/4, $0x3eaaaaaa
-DATA ·avx512Pool<>+1856(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1860(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1864(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1868(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1872(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1876(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1880(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1884(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1888(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1892(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1896(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1900(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1904(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1908(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1912(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1916(SB)/4, $0xbf000000
-DATA ·avx512Pool<>+1920(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1924(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1928(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1932(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1936(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1940(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1944(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1948(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1952(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1956(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1960(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1964(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1968(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1972(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1976(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1980(SB)/4, $0x7f800000
-DATA ·avx512Pool<>+1984(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+1988(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+1992(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+1996(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2000(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2004(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2008(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2012(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2016(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2020(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2024(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2028(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2032(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2036(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2040(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2044(SB)/4, $0x7fc00000
-DATA ·avx512Pool<>+2048(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2052(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2056(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2060(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2064(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2068(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2072(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2076(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2080(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2084(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2088(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2092(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2096(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2100(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2104(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2108(SB)/4, $0x7fffffff
-DATA ·avx512Pool<>+2112(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2116(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2120(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2124(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2128(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2132(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2136(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2140(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2144(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2148(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2152(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2156(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2160(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2164(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2168(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2172(SB)/4, $0xc0000000
-DATA ·avx512Pool<>+2176(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2180(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2184(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2188(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2192(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2196(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2200(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2204(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2208(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2212(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2216(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2220(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2224(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2228(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2232(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2236(SB)/4, $0x80000000
-DATA ·avx512Pool<>+2240(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2244(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2248(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2252(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2256(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2260(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2264(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2268(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2272(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2276(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2280(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2284(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2288(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2292(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2296(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2300(SB)/4, $0xbbbaf0e6
-DATA ·avx512Pool<>+2304(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2308(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2312(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2316(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2320(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2324(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2328(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2332(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2336(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2340(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2344(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2348(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2352(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2356(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2360(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2364(SB)/4, $0x3ca9134e
-DATA ·avx512Pool<>+2368(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2372(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2376(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2380(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2384(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2388(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2392(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2396(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2400(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2404(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2408(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2412(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2416(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2420(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2424(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2428(SB)/4, $0xbd5c1e2d
-DATA ·avx512Pool<>+2432(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2436(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2440(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2444(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2448(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2452(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2456(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2460(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2464(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2468(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2472(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2476(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2480(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2484(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2488(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2492(SB)/4, $0x3e088393
-DATA ·avx512Pool<>+2496(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2500(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2504(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2508(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2512(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2516(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2520(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2524(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2528(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2532(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2536(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2540(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2544(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2548(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2552(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2556(SB)/4, $0xbeaaaa99
-DATA ·avx512Pool<>+2560(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2564(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2568(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2572(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2576(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2580(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2584(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2588(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2592(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2596(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2600(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2604(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2608(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2612(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2616(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2620(SB)/4, $0x3f200000
-DATA ·avx512Pool<>+2624(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2628(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2632(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2636(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2640(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2644(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2648(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2652(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2656(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2660(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2664(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2668(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2672(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2676(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2680(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2684(SB)/4, $0x40800000
-DATA ·avx512Pool<>+2688(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2692(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2696(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2700(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2704(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2708(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2712(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2716(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2720(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2724(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2728(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2732(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2736(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2740(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2744(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2748(SB)/4, $0x3f317218
-DATA ·avx512Pool<>+2752(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2756(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2760(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2764(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2768(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2772(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2776(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2780(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2784(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2788(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2792(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2796(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2800(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2804(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2808(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2812(SB)/4, $0xc2c80000
-DATA ·avx512Pool<>+2816(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2820(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2824(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2828(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2832(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2836(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2840(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2844(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2848(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2852(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2856(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2860(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2864(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2868(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2872(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2876(SB)/4, $0x42c80000
-DATA ·avx512Pool<>+2880(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2884(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2888(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2892(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2896(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2900(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2904(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2908(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2912(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2916(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2920(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2924(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2928(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2932(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2936(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2940(SB)/4, $0x3d922279
-DATA ·avx512Pool<>+2944(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2948(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2952(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2956(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2960(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2964(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2968(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2972(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2976(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2980(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2984(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2988(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2992(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+2996(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+3000(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+3004(SB)/4, $0x3fcc422a
-DATA ·avx512Pool<>+3008(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3012(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3016(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3020(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3024(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3028(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3032(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3036(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3040(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3044(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3048(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3052(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3056(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3060(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3064(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3068(SB)/4, $0x3e5b33b6
-DATA ·avx512Pool<>+3072(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3076(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3080(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3084(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3088(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3092(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3096(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3100(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3104(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3108(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3112(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3116(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3120(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3124(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3128(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3132(SB)/4, $0x3f22f983
-DATA ·avx512Pool<>+3136(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3140(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3144(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3148(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3152(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3156(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3160(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3164(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3168(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3172(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3176(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3180(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3184(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3188(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3192(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3196(SB)/4, $0x3fc90fdb
-DATA ·avx512Pool<>+3200(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3204(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3208(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3212(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3216(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3220(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3224(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3228(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3232(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3236(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3240(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3244(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3248(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3252(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3256(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3260(SB)/4, $0xb33bbd2e
-DATA ·avx512Pool<>+3264(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3268(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3272(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3276(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3280(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3284(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3288(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3292(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3296(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3300(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3304(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3308(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3312(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3316(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3320(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3324(SB)/4, $0x363650c2
-DATA ·avx512Pool<>+3328(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3332(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3336(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3340(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3344(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3348(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3352(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3356(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3360(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3364(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3368(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3372(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3376(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3380(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3384(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3388(SB)/4, $0xb9500759
-DATA ·avx512Pool<>+3392(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3396(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3400(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3404(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3408(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3412(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3416(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3420(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3424(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3428(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3432(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3436(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3440(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3444(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3448(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3452(SB)/4, $0x3c088884
-DATA ·avx512Pool<>+3456(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3460(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3464(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3468(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3472(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3476(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3480(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3484(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3488(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3492(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3496(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3500(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3504(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3508(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3512(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3516(SB)/4, $0xbe2aaaab
-DATA ·avx512Pool<>+3520(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3524(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3528(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3532(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3536(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3540(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3544(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3548(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3552(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3556(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3560(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3564(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3568(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3572(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3576(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3580(SB)/4, $0xb491fd03
-DATA ·avx512Pool<>+3584(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3588(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3592(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3596(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3600(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3604(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3608(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3612(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3616(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3620(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3624(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3628(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3632(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3636(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3640(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3644(SB)/4, $0x37d00815
-DATA ·avx512Pool<>+3648(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3652(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3656(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3660(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3664(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3668(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3672(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3676(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3680(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3684(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3688(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3692(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3696(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3700(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3704(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3708(SB)/4, $0xbab60b5c
-DATA ·avx512Pool<>+3712(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3716(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3720(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3724(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3728(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3732(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3736(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3740(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3744(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3748(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3752(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3756(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3760(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3764(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3768(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3772(SB)/4, $0x3d2aaaab
-DATA ·avx512Pool<>+3776(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3780(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3784(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3788(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3792(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3796(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3800(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3804(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3808(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3812(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3816(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3820(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3824(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3828(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3832(SB)/4, $0x00000002
-DATA ·avx512Pool<>+3836(SB)/4, $0x00000002
-GLOBL ·avx512Pool<>(SB), RODATA|NOPTR, $3840
+DATA ·avx512Pool<>+64(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+68(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+72(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+76(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+80(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+84(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+88(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+92(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+96(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+100(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+104(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+108(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+112(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+116(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+120(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+124(SB)/4, $0xffff0000
+DATA ·avx512Pool<>+128(SB)/4, $0x00000001
+DATA ·avx512Pool<>+132(SB)/4, $0x00000001
+DATA ·avx512Pool<>+136(SB)/4, $0x00000001
+DATA ·avx512Pool<>+140(SB)/4, $0x00000001
+DATA ·avx512Pool<>+144(SB)/4, $0x00000001
+DATA ·avx512Pool<>+148(SB)/4, $0x00000001
+DATA ·avx512Pool<>+152(SB)/4, $0x00000001
+DATA ·avx512Pool<>+156(SB)/4, $0x00000001
+DATA ·avx512Pool<>+160(SB)/4, $0x00000001
+DATA ·avx512Pool<>+164(SB)/4, $0x00000001
+DATA ·avx512Pool<>+168(SB)/4, $0x00000001
+DATA ·avx512Pool<>+172(SB)/4, $0x00000001
+DATA ·avx512Pool<>+176(SB)/4, $0x00000001
+DATA ·avx512Pool<>+180(SB)/4, $0x00000001
+DATA ·avx512Pool<>+184(SB)/4, $0x00000001
+DATA ·avx512Pool<>+188(SB)/4, $0x00000001
+DATA ·avx512Pool<>+192(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+196(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+200(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+204(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+208(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+212(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+216(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+220(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+224(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+228(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+232(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+236(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+240(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+244(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+248(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+252(SB)/4, $0x00007fff
+DATA ·avx512Pool<>+256(SB)/4, $0x00400000
+DATA ·avx512Pool<>+260(SB)/4, $0x00400000
+DATA ·avx512Pool<>+264(SB)/4, $0x00400000
+DATA ·avx512Pool<>+268(SB)/4, $0x00400000
+DATA ·avx512Pool<>+272(SB)/4, $0x00400000
+DATA ·avx512Pool<>+276(SB)/4, $0x00400000
+DATA ·avx512Pool<>+280(SB)/4, $0x00400000
+DATA ·avx512Pool<>+284(SB)/4, $0x00400000
+DATA ·avx512Pool<>+288(SB)/4, $0x00400000
+DATA ·avx512Pool<>+292(SB)/4, $0x00400000
+DATA ·avx512Pool<>+296(SB)/4, $0x00400000
+DATA ·avx512Pool<>+300(SB)/4, $0x00400000
+DATA ·avx512Pool<>+304(SB)/4, $0x00400000
+DATA ·avx512Pool<>+308(SB)/4, $0x00400000
+DATA ·avx512Pool<>+312(SB)/4, $0x00400000
+DATA ·avx512Pool<>+316(SB)/4, $0x00400000
+DATA ·avx512Pool<>+320(SB)/4, $0xff800000
+DATA ·avx512Pool<>+324(SB)/4, $0xff800000
+DATA ·avx512Pool<>+328(SB)/4, $0xff800000
+DATA ·avx512Pool<>+332(SB)/4, $0xff800000
+DATA ·avx512Pool<>+336(SB)/4, $0xff800000
+DATA ·avx512Pool<>+340(SB)/4, $0xff800000
+DATA ·avx512Pool<>+344(SB)/4, $0xff800000
+DATA ·avx512Pool<>+348(SB)/4, $0xff800000
+DATA ·avx512Pool<>+352(SB)/4, $0xff800000
+DATA ·avx512Pool<>+356(SB)/4, $0xff800000
+DATA ·avx512Pool<>+360(SB)/4, $0xff800000
+DATA ·avx512Pool<>+364(SB)/4, $0xff800000
+DATA ·avx512Pool<>+368(SB)/4, $0xff800000
+DATA ·avx512Pool<>+372(SB)/4, $0xff800000
+DATA ·avx512Pool<>+376(SB)/4, $0xff800000
+DATA ·avx512Pool<>+380(SB)/4, $0xff800000
+DATA ·avx512Pool<>+384(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+388(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+392(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+396(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+400(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+404(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+408(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+412(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+416(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+420(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+424(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+428(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+432(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+436(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+440(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+444(SB)/4, $0x3f800000
+DATA ·avx512Pool<>+448(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+452(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+456(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+460(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+464(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+468(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+472(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+476(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+480(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+484(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+488(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+492(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+496(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+500(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+504(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+508(SB)/4, $0xc2d10000
+DATA ·avx512Pool<>+512(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+516(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+520(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+524(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+528(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+532(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+536(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+540(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+544(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+548(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+552(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+556(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+560(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+564(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+568(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+572(SB)/4, $0x42b20000
+DATA ·avx512Pool<>+576(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+580(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+584(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+588(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+592(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+596(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+600(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+604(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+608(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+612(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+616(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+620(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+624(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+628(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+632(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+636(SB)/4, $0x3fb8aa3b
+DATA ·avx512Pool<>+640(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+644(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+648(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+652(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+656(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+660(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+664(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+668(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+672(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+676(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+680(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+684(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+688(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+692(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+696(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+700(SB)/4, $0x4b400000
+DATA ·avx512Pool<>+704(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+708(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+712(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+716(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+720(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+724(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+728(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+732(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+736(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+740(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+744(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+748(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+752(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+756(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+760(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+764(SB)/4, $0x3f317200
+DATA ·avx512Pool<>+768(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+772(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+776(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+780(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+784(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+788(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+792(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+796(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+800(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+804(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+808(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+812(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+816(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+820(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+824(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+828(SB)/4, $0x35bfbe8e
+DATA ·avx512Pool<>+832(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+836(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+840(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+844(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+848(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+852(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+856(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+860(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+864(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+868(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+872(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+876(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+880(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+884(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+888(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+892(SB)/4, $0x3ab5118c
+DATA ·avx512Pool<>+896(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+900(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+904(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+908(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+912(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+916(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+920(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+924(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+928(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+932(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+936(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+940(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+944(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+948(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+952(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+956(SB)/4, $0x3c091d47
+DATA ·avx512Pool<>+960(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+964(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+968(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+972(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+976(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+980(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+984(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+988(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+992(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+996(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+1000(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+1004(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+1008(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+1012(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+1016(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+1020(SB)/4, $0x3d2aac7b
+DATA ·avx512Pool<>+1024(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1028(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1032(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1036(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1040(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1044(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1048(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1052(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1056(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1060(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1064(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1068(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1072(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1076(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1080(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1084(SB)/4, $0x3e2aaa48
+DATA ·avx512Pool<>+1088(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1092(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1096(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1100(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1104(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1108(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1112(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1116(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1120(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1124(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1128(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1132(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1136(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1140(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1144(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1148(SB)/4, $0x3efffffe
+DATA ·avx512Pool<>+1152(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1156(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1160(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1164(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1168(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1172(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1176(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1180(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1184(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1188(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1192(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1196(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1200(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1204(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1208(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1212(SB)/4, $0x00800000
+DATA ·avx512Pool<>+1216(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1220(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1224(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1228(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1232(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1236(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1240(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1244(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1248(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1252(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1256(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1260(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1264(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1268(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1272(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1276(SB)/4, $0x4b000000
+DATA ·avx512Pool<>+1280(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1284(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1288(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1292(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1296(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1300(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1304(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1308(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1312(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1316(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1320(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1324(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1328(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1332(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1336(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1340(SB)/4, $0x41b80000
+DATA ·avx512Pool<>+1344(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1348(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1352(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1356(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1360(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1364(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1368(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1372(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1376(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1380(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1384(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1388(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1392(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1396(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1400(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1404(SB)/4, $0x3f3504f3
+DATA ·avx512Pool<>+1408(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1412(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1416(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1420(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1424(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1428(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1432(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1436(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1440(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1444(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1448(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1452(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1456(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1460(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1464(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1468(SB)/4, $0xbd9c5ac3
+DATA ·avx512Pool<>+1472(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1476(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1480(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1484(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1488(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1492(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1496(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1500(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1504(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1508(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1512(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1516(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1520(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1524(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1528(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1532(SB)/4, $0x3e02adb6
+DATA ·avx512Pool<>+1536(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1540(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1544(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1548(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1552(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1556(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1560(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1564(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1568(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1572(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1576(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1580(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1584(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1588(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1592(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1596(SB)/4, $0xbe06c2a1
+DATA ·avx512Pool<>+1600(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1604(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1608(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1612(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1616(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1620(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1624(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1628(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1632(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1636(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1640(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1644(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1648(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1652(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1656(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1660(SB)/4, $0x3e116d0e
+DATA ·avx512Pool<>+1664(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1668(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1672(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1676(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1680(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1684(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1688(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1692(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1696(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1700(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1704(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1708(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1712(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1716(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1720(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1724(SB)/4, $0xbe2a3922
+DATA ·avx512Pool<>+1728(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1732(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1736(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1740(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1744(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1748(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1752(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1756(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1760(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1764(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1768(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1772(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1776(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1780(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1784(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1788(SB)/4, $0x3e4cd004
+DATA ·avx512Pool<>+1792(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1796(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1800(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1804(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1808(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1812(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1816(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1820(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1824(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1828(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1832(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1836(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1840(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1844(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1848(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1852(SB)/4, $0xbe800113
+DATA ·avx512Pool<>+1856(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1860(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1864(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1868(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1872(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1876(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1880(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1884(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1888(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1892(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1896(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1900(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1904(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1908(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1912(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1916(SB)/4, $0x3eaaaaaa
+DATA ·avx512Pool<>+1920(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1924(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1928(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1932(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1936(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1940(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1944(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1948(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1952(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1956(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1960(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1964(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1968(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1972(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1976(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1980(SB)/4, $0xbf000000
+DATA ·avx512Pool<>+1984(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+1988(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+1992(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+1996(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2000(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2004(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2008(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2012(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2016(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2020(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2024(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2028(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2032(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2036(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2040(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2044(SB)/4, $0x7f800000
+DATA ·avx512Pool<>+2048(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2052(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2056(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2060(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2064(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2068(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2072(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2076(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2080(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2084(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2088(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2092(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2096(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2100(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2104(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2108(SB)/4, $0x7fc00000
+DATA ·avx512Pool<>+2112(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2116(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2120(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2124(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2128(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2132(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2136(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2140(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2144(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2148(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2152(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2156(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2160(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2164(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2168(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2172(SB)/4, $0x7fffffff
+DATA ·avx512Pool<>+2176(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2180(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2184(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2188(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2192(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2196(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2200(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2204(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2208(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2212(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2216(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2220(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2224(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2228(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2232(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2236(SB)/4, $0xc0000000
+DATA ·avx512Pool<>+2240(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2244(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2248(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2252(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2256(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2260(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2264(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2268(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2272(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2276(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2280(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2284(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2288(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2292(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2296(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2300(SB)/4, $0x80000000
+DATA ·avx512Pool<>+2304(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2308(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2312(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2316(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2320(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2324(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2328(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2332(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2336(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2340(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2344(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2348(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2352(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2356(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2360(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2364(SB)/4, $0xbbbaf0e6
+DATA ·avx512Pool<>+2368(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2372(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2376(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2380(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2384(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2388(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2392(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2396(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2400(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2404(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2408(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2412(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2416(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2420(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2424(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2428(SB)/4, $0x3ca9134e
+DATA ·avx512Pool<>+2432(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2436(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2440(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2444(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2448(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2452(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2456(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2460(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2464(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2468(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2472(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2476(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2480(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2484(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2488(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2492(SB)/4, $0xbd5c1e2d
+DATA ·avx512Pool<>+2496(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2500(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2504(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2508(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2512(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2516(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2520(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2524(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2528(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2532(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2536(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2540(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2544(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2548(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2552(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2556(SB)/4, $0x3e088393
+DATA ·avx512Pool<>+2560(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2564(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2568(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2572(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2576(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2580(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2584(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2588(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2592(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2596(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2600(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2604(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2608(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2612(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2616(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2620(SB)/4, $0xbeaaaa99
+DATA ·avx512Pool<>+2624(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2628(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2632(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2636(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2640(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2644(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2648(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2652(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2656(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2660(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2664(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2668(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2672(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2676(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2680(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2684(SB)/4, $0x3f200000
+DATA ·avx512Pool<>+2688(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2692(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2696(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2700(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2704(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2708(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2712(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2716(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2720(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2724(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2728(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2732(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2736(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2740(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2744(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2748(SB)/4, $0x40800000
+DATA ·avx512Pool<>+2752(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2756(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2760(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2764(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2768(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2772(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2776(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2780(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2784(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2788(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2792(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2796(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2800(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2804(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2808(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2812(SB)/4, $0x3f317218
+DATA ·avx512Pool<>+2816(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2820(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2824(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2828(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2832(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2836(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2840(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2844(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2848(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2852(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2856(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2860(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2864(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2868(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2872(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2876(SB)/4, $0xc2c80000
+DATA ·avx512Pool<>+2880(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2884(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2888(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2892(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2896(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2900(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2904(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2908(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2912(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2916(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2920(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2924(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2928(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2932(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2936(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2940(SB)/4, $0x42c80000
+DATA ·avx512Pool<>+2944(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2948(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2952(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2956(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2960(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2964(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2968(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2972(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2976(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2980(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2984(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2988(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2992(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+2996(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+3000(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+3004(SB)/4, $0x3d922279
+DATA ·avx512Pool<>+3008(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3012(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3016(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3020(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3024(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3028(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3032(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3036(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3040(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3044(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3048(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3052(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3056(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3060(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3064(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3068(SB)/4, $0x3fcc422a
+DATA ·avx512Pool<>+3072(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3076(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3080(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3084(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3088(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3092(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3096(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3100(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3104(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3108(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3112(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3116(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3120(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3124(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3128(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3132(SB)/4, $0x3e5b33b6
+DATA ·avx512Pool<>+3136(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3140(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3144(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3148(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3152(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3156(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3160(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3164(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3168(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3172(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3176(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3180(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3184(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3188(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3192(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3196(SB)/4, $0x3f22f983
+DATA ·avx512Pool<>+3200(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3204(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3208(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3212(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3216(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3220(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3224(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3228(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3232(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3236(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3240(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3244(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3248(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3252(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3256(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3260(SB)/4, $0x3fc90fdb
+DATA ·avx512Pool<>+3264(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3268(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3272(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3276(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3280(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3284(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3288(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3292(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3296(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3300(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3304(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3308(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3312(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3316(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3320(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3324(SB)/4, $0xb33bbd2e
+DATA ·avx512Pool<>+3328(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3332(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3336(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3340(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3344(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3348(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3352(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3356(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3360(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3364(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3368(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3372(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3376(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3380(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3384(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3388(SB)/4, $0x363650c2
+DATA ·avx512Pool<>+3392(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3396(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3400(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3404(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3408(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3412(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3416(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3420(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3424(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3428(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3432(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3436(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3440(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3444(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3448(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3452(SB)/4, $0xb9500759
+DATA ·avx512Pool<>+3456(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3460(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3464(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3468(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3472(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3476(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3480(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3484(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3488(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3492(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3496(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3500(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3504(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3508(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3512(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3516(SB)/4, $0x3c088884
+DATA ·avx512Pool<>+3520(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3524(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3528(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3532(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3536(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3540(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3544(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3548(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3552(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3556(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3560(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3564(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3568(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3572(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3576(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3580(SB)/4, $0xbe2aaaab
+DATA ·avx512Pool<>+3584(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3588(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3592(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3596(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3600(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3604(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3608(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3612(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3616(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3620(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3624(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3628(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3632(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3636(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3640(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3644(SB)/4, $0xb491fd03
+DATA ·avx512Pool<>+3648(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3652(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3656(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3660(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3664(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3668(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3672(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3676(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3680(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3684(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3688(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3692(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3696(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3700(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3704(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3708(SB)/4, $0x37d00815
+DATA ·avx512Pool<>+3712(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3716(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3720(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3724(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3728(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3732(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3736(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3740(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3744(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3748(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3752(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3756(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3760(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3764(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3768(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3772(SB)/4, $0xbab60b5c
+DATA ·avx512Pool<>+3776(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3780(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3784(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3788(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3792(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3796(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3800(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3804(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3808(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3812(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3816(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3820(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3824(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3828(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3832(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3836(SB)/4, $0x3d2aaaab
+DATA ·avx512Pool<>+3840(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3844(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3848(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3852(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3856(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3860(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3864(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3868(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3872(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3876(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3880(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3884(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3888(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3892(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3896(SB)/4, $0x00000002
+DATA ·avx512Pool<>+3900(SB)/4, $0x00000002
+GLOBL ·avx512Pool<>(SB), RODATA|NOPTR, $3904

@@ -2479,6 +2479,108 @@ l3:
 l4:
 	RET
 
+// func packRowsNRBF16NEONAsm(dst *float32, src *uint16, kc int, ld int)
+TEXT ·packRowsNRBF16NEONAsm(SB), NOSPLIT, $64-32
+	MOVD $·neonPool<>(SB), R14
+	WORD $0x3dc005c5 // LDR Q5, [pool+16]
+	MOVD ld+24(FP), R0
+	LSL $1, R0
+	MOVD src+8(FP), R1
+	MOVD R1, R2
+	ADD R0, R2
+	MOVD R2, R3
+	ADD R0, R3
+	MOVD R3, R4
+	ADD R0, R4
+	MOVD dst+0(FP), R5
+	MOVD kc+16(FP), R6
+	SUBS $8, R6, R6
+	BLT l2
+l1:
+	WORD $0x3dc00020 // LDR Q0, [R1+0]
+	WORD $0x3dc00041 // LDR Q1, [R2+0]
+	WORD $0x3dc00062 // LDR Q2, [R3+0]
+	WORD $0x3dc00083 // LDR Q3, [R4+0]
+	WORD $0x4e813804 // ZIP V4
+	WORD $0x4e817800 // ZIP V0
+	WORD $0x4e833841 // ZIP V1
+	WORD $0x4e837842 // ZIP V2
+	WORD $0x4ec13883 // ZIP V3
+	WORD $0x4ec17881 // ZIP V1
+	WORD $0x4ec23804 // ZIP V4
+	WORD $0x4ec27800 // ZIP V0
+	WORD $0x4f305462 // SHL V2.4S, #16
+	WORD $0x3d8000a2 // STR Q2, [R5+0]
+	WORD $0x4e251c62 // AND V2.4S, V3.4S, V5.4S
+	WORD $0x3d8010a2 // STR Q2, [R5+64]
+	WORD $0x4f305422 // SHL V2.4S, #16
+	WORD $0x3d8020a2 // STR Q2, [R5+128]
+	WORD $0x4e251c21 // AND V1.4S, V1.4S, V5.4S
+	WORD $0x3d8030a1 // STR Q1, [R5+192]
+	WORD $0x4f305481 // SHL V1.4S, #16
+	WORD $0x3d8040a1 // STR Q1, [R5+256]
+	WORD $0x4e251c81 // AND V1.4S, V4.4S, V5.4S
+	WORD $0x3d8050a1 // STR Q1, [R5+320]
+	WORD $0x4f305401 // SHL V1.4S, #16
+	WORD $0x3d8060a1 // STR Q1, [R5+384]
+	WORD $0x4e251c00 // AND V0.4S, V0.4S, V5.4S
+	WORD $0x3d8070a0 // STR Q0, [R5+448]
+	ADD $16, R1
+	ADD $16, R2
+	ADD $16, R3
+	ADD $16, R4
+	ADD $512, R5
+	SUBS $8, R6, R6
+	BGE l1
+l2:
+	RET
+
+// func packColumnsNRBF16NEONAsm(dst *float32, src *uint16, rows int, panels int, ld int, stride int)
+TEXT ·packColumnsNRBF16NEONAsm(SB), NOSPLIT, $64-48
+	MOVD src+8(FP), R2
+	MOVD dst+0(FP), R3
+	MOVD panels+24(FP), R7
+	MOVD ld+32(FP), R4
+	LSL $1, R4
+	MOVD stride+40(FP), R5
+	LSL $2, R5
+	SUBS $1, R7, R7
+	BLT l4
+l1:
+	MOVD R2, R0
+	MOVD R3, R1
+	MOVD rows+16(FP), R6
+	SUBS $1, R6, R6
+	BLT l3
+l2:
+	WORD $0xfd400000 // LDR D0, [R0+0]
+	WORD $0x2f10a400 // UXTL V0.4S, V0.4H
+	WORD $0x4f305400 // SHL V0.4S, #16
+	WORD $0x3d800020 // STR Q0, [R1+0]
+	WORD $0xfd400400 // LDR D0, [R0+8]
+	WORD $0x2f10a400 // UXTL V0.4S, V0.4H
+	WORD $0x4f305400 // SHL V0.4S, #16
+	WORD $0x3d800420 // STR Q0, [R1+16]
+	WORD $0xfd400800 // LDR D0, [R0+16]
+	WORD $0x2f10a400 // UXTL V0.4S, V0.4H
+	WORD $0x4f305400 // SHL V0.4S, #16
+	WORD $0x3d800820 // STR Q0, [R1+32]
+	WORD $0xfd400c00 // LDR D0, [R0+24]
+	WORD $0x2f10a400 // UXTL V0.4S, V0.4H
+	WORD $0x4f305400 // SHL V0.4S, #16
+	WORD $0x3d800c20 // STR Q0, [R1+48]
+	ADD R4, R0
+	ADD $64, R1
+	SUBS $1, R6, R6
+	BGE l2
+l3:
+	ADD $32, R2
+	ADD R5, R3
+	SUBS $1, R7, R7
+	BGE l1
+l4:
+	RET
+
 // func dotNEONAsm(x *float32, y *float32, n int) (sum float32)
 TEXT ·dotNEONAsm(SB), NOSPLIT, $64-28
 	MOVD $·neonPool<>(SB), R14
@@ -2775,9 +2877,9 @@ l5:
 // func narrowBF16NEONAsm(y *uint16, x *float32, n int)
 TEXT ·narrowBF16NEONAsm(SB), NOSPLIT, $64-24
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc005c4 // LDR Q4, [pool+16]
-	WORD $0x3dc009c5 // LDR Q5, [pool+32]
-	WORD $0x3dc00dc6 // LDR Q6, [pool+48]
+	WORD $0x3dc009c4 // LDR Q4, [pool+32]
+	WORD $0x3dc00dc5 // LDR Q5, [pool+48]
+	WORD $0x3dc011c6 // LDR Q6, [pool+64]
 	MOVD y+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD n+16(FP), R2
@@ -4433,7 +4535,7 @@ l5:
 // func maxOfNEONAsm(x *float32, n int) (most float32)
 TEXT ·maxOfNEONAsm(SB), NOSPLIT, $64-20
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc011c6 // LDR Q6, [pool+64]
+	WORD $0x3dc015c6 // LDR Q6, [pool+80]
 	WORD $0x4ea61cc0 // MOV V0.16B, V6.16B
 	WORD $0x4ea61cc1 // MOV V1.16B, V6.16B
 	WORD $0x4ea61cc2 // MOV V2.16B, V6.16B
@@ -4904,7 +5006,7 @@ l5:
 // func equalNEONAsm(y *float32, a *float32, b *float32, n int)
 TEXT ·equalNEONAsm(SB), NOSPLIT, $64-32
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc015c3 // LDR Q3, [pool+80]
+	WORD $0x3dc019c3 // LDR Q3, [pool+96]
 	WORD $0x3dc001c4 // LDR Q4, [pool+0]
 	MOVD y+0(FP), R0
 	MOVD a+8(FP), R1
@@ -5132,7 +5234,7 @@ l5:
 TEXT ·stepNEONAsm(SB), NOSPLIT, $64-24
 	MOVD $·neonPool<>(SB), R14
 	WORD $0x3dc001c2 // LDR Q2, [pool+0]
-	WORD $0x3dc015c3 // LDR Q3, [pool+80]
+	WORD $0x3dc019c3 // LDR Q3, [pool+96]
 	MOVD y+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD n+16(FP), R2
@@ -5254,7 +5356,7 @@ l5:
 // func recipNEONAsm(y *float32, x *float32, n int)
 TEXT ·recipNEONAsm(SB), NOSPLIT, $64-24
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc015c2 // LDR Q2, [pool+80]
+	WORD $0x3dc019c2 // LDR Q2, [pool+96]
 	MOVD y+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD n+16(FP), R2
@@ -5314,19 +5416,19 @@ l5:
 // func expNEONAsm(y *float32, x *float32, n int)
 TEXT ·expNEONAsm(SB), NOSPLIT, $64-24
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc019c7 // LDR Q7, [pool+96]
-	WORD $0x3dc01dc8 // LDR Q8, [pool+112]
-	WORD $0x3dc021c9 // LDR Q9, [pool+128]
-	WORD $0x3dc025c5 // LDR Q5, [pool+144]
-	WORD $0x3dc029ca // LDR Q10, [pool+160]
-	WORD $0x3dc02dcb // LDR Q11, [pool+176]
-	WORD $0x3dc031cc // LDR Q12, [pool+192]
-	WORD $0x3dc035cd // LDR Q13, [pool+208]
-	WORD $0x3dc039ce // LDR Q14, [pool+224]
-	WORD $0x3dc03dcf // LDR Q15, [pool+240]
-	WORD $0x3dc041d0 // LDR Q16, [pool+256]
-	WORD $0x3dc015d1 // LDR Q17, [pool+80]
-	WORD $0x3dc045c6 // LDR Q6, [pool+272]
+	WORD $0x3dc01dc7 // LDR Q7, [pool+112]
+	WORD $0x3dc021c8 // LDR Q8, [pool+128]
+	WORD $0x3dc025c9 // LDR Q9, [pool+144]
+	WORD $0x3dc029c5 // LDR Q5, [pool+160]
+	WORD $0x3dc02dca // LDR Q10, [pool+176]
+	WORD $0x3dc031cb // LDR Q11, [pool+192]
+	WORD $0x3dc035cc // LDR Q12, [pool+208]
+	WORD $0x3dc039cd // LDR Q13, [pool+224]
+	WORD $0x3dc03dce // LDR Q14, [pool+240]
+	WORD $0x3dc041cf // LDR Q15, [pool+256]
+	WORD $0x3dc045d0 // LDR Q16, [pool+272]
+	WORD $0x3dc019d1 // LDR Q17, [pool+96]
+	WORD $0x3dc049c6 // LDR Q6, [pool+288]
 	MOVD y+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD n+16(FP), R2
@@ -5490,26 +5592,26 @@ l5:
 // func logNEONAsm(y *float32, x *float32, n int)
 TEXT ·logNEONAsm(SB), NOSPLIT, $64-24
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc049c8 // LDR Q8, [pool+288]
-	WORD $0x3dc04dc9 // LDR Q9, [pool+304]
-	WORD $0x3dc051ca // LDR Q10, [pool+320]
+	WORD $0x3dc04dc8 // LDR Q8, [pool+304]
+	WORD $0x3dc051c9 // LDR Q9, [pool+320]
+	WORD $0x3dc055ca // LDR Q10, [pool+336]
 	WORD $0x3dc001c7 // LDR Q7, [pool+0]
-	WORD $0x3dc055cb // LDR Q11, [pool+336]
-	WORD $0x3dc015cc // LDR Q12, [pool+80]
-	WORD $0x3dc059cd // LDR Q13, [pool+352]
-	WORD $0x3dc05dce // LDR Q14, [pool+368]
-	WORD $0x3dc061cf // LDR Q15, [pool+384]
-	WORD $0x3dc065d0 // LDR Q16, [pool+400]
-	WORD $0x3dc069d1 // LDR Q17, [pool+416]
-	WORD $0x3dc06dd2 // LDR Q18, [pool+432]
-	WORD $0x3dc071d3 // LDR Q19, [pool+448]
-	WORD $0x3dc075d4 // LDR Q20, [pool+464]
-	WORD $0x3dc079d5 // LDR Q21, [pool+480]
-	WORD $0x3dc02dd6 // LDR Q22, [pool+176]
-	WORD $0x3dc029d7 // LDR Q23, [pool+160]
-	WORD $0x3dc07dd8 // LDR Q24, [pool+496]
-	WORD $0x3dc011d9 // LDR Q25, [pool+64]
-	WORD $0x3dc081da // LDR Q26, [pool+512]
+	WORD $0x3dc059cb // LDR Q11, [pool+352]
+	WORD $0x3dc019cc // LDR Q12, [pool+96]
+	WORD $0x3dc05dcd // LDR Q13, [pool+368]
+	WORD $0x3dc061ce // LDR Q14, [pool+384]
+	WORD $0x3dc065cf // LDR Q15, [pool+400]
+	WORD $0x3dc069d0 // LDR Q16, [pool+416]
+	WORD $0x3dc06dd1 // LDR Q17, [pool+432]
+	WORD $0x3dc071d2 // LDR Q18, [pool+448]
+	WORD $0x3dc075d3 // LDR Q19, [pool+464]
+	WORD $0x3dc079d4 // LDR Q20, [pool+480]
+	WORD $0x3dc07dd5 // LDR Q21, [pool+496]
+	WORD $0x3dc031d6 // LDR Q22, [pool+192]
+	WORD $0x3dc02dd7 // LDR Q23, [pool+176]
+	WORD $0x3dc081d8 // LDR Q24, [pool+512]
+	WORD $0x3dc015d9 // LDR Q25, [pool+80]
+	WORD $0x3dc085da // LDR Q26, [pool+528]
 	MOVD y+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD n+16(FP), R2
@@ -5729,28 +5831,28 @@ l5:
 // func tanhNEONAsm(y *float32, x *float32, n int)
 TEXT ·tanhNEONAsm(SB), NOSPLIT, $64-24
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc085ca // LDR Q10, [pool+528]
-	WORD $0x3dc089cb // LDR Q11, [pool+544]
-	WORD $0x3dc019cc // LDR Q12, [pool+96]
-	WORD $0x3dc01dcd // LDR Q13, [pool+112]
-	WORD $0x3dc021ce // LDR Q14, [pool+128]
-	WORD $0x3dc025c7 // LDR Q7, [pool+144]
-	WORD $0x3dc029cf // LDR Q15, [pool+160]
-	WORD $0x3dc02dd0 // LDR Q16, [pool+176]
-	WORD $0x3dc031d1 // LDR Q17, [pool+192]
-	WORD $0x3dc035d2 // LDR Q18, [pool+208]
-	WORD $0x3dc039d3 // LDR Q19, [pool+224]
-	WORD $0x3dc03dd4 // LDR Q20, [pool+240]
-	WORD $0x3dc041d5 // LDR Q21, [pool+256]
-	WORD $0x3dc015c8 // LDR Q8, [pool+80]
-	WORD $0x3dc045c9 // LDR Q9, [pool+272]
-	WORD $0x3dc08dd6 // LDR Q22, [pool+560]
-	WORD $0x3dc091d7 // LDR Q23, [pool+576]
-	WORD $0x3dc095d8 // LDR Q24, [pool+592]
-	WORD $0x3dc099d9 // LDR Q25, [pool+608]
-	WORD $0x3dc09dda // LDR Q26, [pool+624]
-	WORD $0x3dc0a1db // LDR Q27, [pool+640]
-	WORD $0x3dc0a5dc // LDR Q28, [pool+656]
+	WORD $0x3dc089ca // LDR Q10, [pool+544]
+	WORD $0x3dc08dcb // LDR Q11, [pool+560]
+	WORD $0x3dc01dcc // LDR Q12, [pool+112]
+	WORD $0x3dc021cd // LDR Q13, [pool+128]
+	WORD $0x3dc025ce // LDR Q14, [pool+144]
+	WORD $0x3dc029c7 // LDR Q7, [pool+160]
+	WORD $0x3dc02dcf // LDR Q15, [pool+176]
+	WORD $0x3dc031d0 // LDR Q16, [pool+192]
+	WORD $0x3dc035d1 // LDR Q17, [pool+208]
+	WORD $0x3dc039d2 // LDR Q18, [pool+224]
+	WORD $0x3dc03dd3 // LDR Q19, [pool+240]
+	WORD $0x3dc041d4 // LDR Q20, [pool+256]
+	WORD $0x3dc045d5 // LDR Q21, [pool+272]
+	WORD $0x3dc019c8 // LDR Q8, [pool+96]
+	WORD $0x3dc049c9 // LDR Q9, [pool+288]
+	WORD $0x3dc091d6 // LDR Q22, [pool+576]
+	WORD $0x3dc095d7 // LDR Q23, [pool+592]
+	WORD $0x3dc099d8 // LDR Q24, [pool+608]
+	WORD $0x3dc09dd9 // LDR Q25, [pool+624]
+	WORD $0x3dc0a1da // LDR Q26, [pool+640]
+	WORD $0x3dc0a5db // LDR Q27, [pool+656]
+	WORD $0x3dc0a9dc // LDR Q28, [pool+672]
 	MOVD y+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD n+16(FP), R2
@@ -5994,20 +6096,20 @@ l5:
 // func sigmoidNEONAsm(y *float32, x *float32, n int)
 TEXT ·sigmoidNEONAsm(SB), NOSPLIT, $64-24
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc08dc9 // LDR Q9, [pool+560]
-	WORD $0x3dc019ca // LDR Q10, [pool+96]
-	WORD $0x3dc01dcb // LDR Q11, [pool+112]
-	WORD $0x3dc021cc // LDR Q12, [pool+128]
-	WORD $0x3dc025c6 // LDR Q6, [pool+144]
-	WORD $0x3dc029cd // LDR Q13, [pool+160]
-	WORD $0x3dc02dce // LDR Q14, [pool+176]
-	WORD $0x3dc031cf // LDR Q15, [pool+192]
-	WORD $0x3dc035d0 // LDR Q16, [pool+208]
-	WORD $0x3dc039d1 // LDR Q17, [pool+224]
-	WORD $0x3dc03dd2 // LDR Q18, [pool+240]
-	WORD $0x3dc041d3 // LDR Q19, [pool+256]
-	WORD $0x3dc015c7 // LDR Q7, [pool+80]
-	WORD $0x3dc045c8 // LDR Q8, [pool+272]
+	WORD $0x3dc091c9 // LDR Q9, [pool+576]
+	WORD $0x3dc01dca // LDR Q10, [pool+112]
+	WORD $0x3dc021cb // LDR Q11, [pool+128]
+	WORD $0x3dc025cc // LDR Q12, [pool+144]
+	WORD $0x3dc029c6 // LDR Q6, [pool+160]
+	WORD $0x3dc02dcd // LDR Q13, [pool+176]
+	WORD $0x3dc031ce // LDR Q14, [pool+192]
+	WORD $0x3dc035cf // LDR Q15, [pool+208]
+	WORD $0x3dc039d0 // LDR Q16, [pool+224]
+	WORD $0x3dc03dd1 // LDR Q17, [pool+240]
+	WORD $0x3dc041d2 // LDR Q18, [pool+256]
+	WORD $0x3dc045d3 // LDR Q19, [pool+272]
+	WORD $0x3dc019c7 // LDR Q7, [pool+96]
+	WORD $0x3dc049c8 // LDR Q8, [pool+288]
 	WORD $0x3dc001d4 // LDR Q20, [pool+0]
 	MOVD y+0(FP), R0
 	MOVD x+8(FP), R1
@@ -6196,7 +6298,7 @@ l5:
 // func scoresNEONAsm(z *float32, x *float32, a float32, n int) (most float32)
 TEXT ·scoresNEONAsm(SB), NOSPLIT, $64-36
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc011c7 // LDR Q7, [pool+64]
+	WORD $0x3dc015c7 // LDR Q7, [pool+80]
 	FMOVS a+16(FP), F0
 	WORD $0x4e040400 // DUP V0.4S, V0.S[0]
 	WORD $0x4ea71ce1 // MOV V1.16B, V7.16B
@@ -6286,32 +6388,32 @@ l5:
 // func capScoresNEONAsm(z *float32, x *float32, a float32, c float32, n int) (most float32)
 TEXT ·capScoresNEONAsm(SB), NOSPLIT, $64-36
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc085cc // LDR Q12, [pool+528]
-	WORD $0x3dc089cd // LDR Q13, [pool+544]
-	WORD $0x3dc019ce // LDR Q14, [pool+96]
-	WORD $0x3dc01dcf // LDR Q15, [pool+112]
-	WORD $0x3dc021d0 // LDR Q16, [pool+128]
-	WORD $0x3dc025c9 // LDR Q9, [pool+144]
-	WORD $0x3dc029d1 // LDR Q17, [pool+160]
-	WORD $0x3dc02dd2 // LDR Q18, [pool+176]
-	WORD $0x3dc031d3 // LDR Q19, [pool+192]
-	WORD $0x3dc035d4 // LDR Q20, [pool+208]
-	WORD $0x3dc039d5 // LDR Q21, [pool+224]
-	WORD $0x3dc03dd6 // LDR Q22, [pool+240]
-	WORD $0x3dc041d7 // LDR Q23, [pool+256]
-	WORD $0x3dc015ca // LDR Q10, [pool+80]
-	WORD $0x3dc045cb // LDR Q11, [pool+272]
-	WORD $0x3dc08dd8 // LDR Q24, [pool+560]
-	WORD $0x3dc091d9 // LDR Q25, [pool+576]
-	WORD $0x3dc095da // LDR Q26, [pool+592]
-	WORD $0x3dc099db // LDR Q27, [pool+608]
-	WORD $0x3dc09ddc // LDR Q28, [pool+624]
-	WORD $0x3dc0a1dd // LDR Q29, [pool+640]
+	WORD $0x3dc089cc // LDR Q12, [pool+544]
+	WORD $0x3dc08dcd // LDR Q13, [pool+560]
+	WORD $0x3dc01dce // LDR Q14, [pool+112]
+	WORD $0x3dc021cf // LDR Q15, [pool+128]
+	WORD $0x3dc025d0 // LDR Q16, [pool+144]
+	WORD $0x3dc029c9 // LDR Q9, [pool+160]
+	WORD $0x3dc02dd1 // LDR Q17, [pool+176]
+	WORD $0x3dc031d2 // LDR Q18, [pool+192]
+	WORD $0x3dc035d3 // LDR Q19, [pool+208]
+	WORD $0x3dc039d4 // LDR Q20, [pool+224]
+	WORD $0x3dc03dd5 // LDR Q21, [pool+240]
+	WORD $0x3dc041d6 // LDR Q22, [pool+256]
+	WORD $0x3dc045d7 // LDR Q23, [pool+272]
+	WORD $0x3dc019ca // LDR Q10, [pool+96]
+	WORD $0x3dc049cb // LDR Q11, [pool+288]
+	WORD $0x3dc091d8 // LDR Q24, [pool+576]
+	WORD $0x3dc095d9 // LDR Q25, [pool+592]
+	WORD $0x3dc099da // LDR Q26, [pool+608]
+	WORD $0x3dc09ddb // LDR Q27, [pool+624]
+	WORD $0x3dc0a1dc // LDR Q28, [pool+640]
+	WORD $0x3dc0a5dd // LDR Q29, [pool+656]
 	FMOVS a+16(FP), F0
 	WORD $0x4e040400 // DUP V0.4S, V0.S[0]
 	FMOVS c+20(FP), F1
 	WORD $0x4e040421 // DUP V1.4S, V1.S[0]
-	WORD $0x3dc011c2 // LDR Q2, [pool+64]
+	WORD $0x3dc015c2 // LDR Q2, [pool+80]
 	MOVD z+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD n+24(FP), R2
@@ -6365,7 +6467,7 @@ l1:
 	WORD $0x4e26cce8 // FMLA V8.4S, V7.4S, V6.4S
 	WORD $0x6e26dc66 // FMUL V6.4S, V3.4S, V6.4S
 	WORD $0x4e28ccc3 // FMLA V3.4S, V6.4S, V8.4S
-	WORD $0x3dc0a5de // LDR Q30, [pool+656]
+	WORD $0x3dc0a9de // LDR Q30, [pool+672]
 	WORD $0x6ea4e7c4 // FCMGT V4.4S, V30.4S, V4.4S
 	WORD $0x6e651c64 // BSL V4.16B, V3.16B, V5.16B
 	WORD $0x6e24dc23 // FMUL V3.4S, V1.4S, V4.4S
@@ -6438,7 +6540,7 @@ t1:
 	WORD $0x4e26cce8 // FMLA V8.4S, V7.4S, V6.4S
 	WORD $0x6e26dc06 // FMUL V6.4S, V0.4S, V6.4S
 	WORD $0x4e28ccc0 // FMLA V0.4S, V6.4S, V8.4S
-	WORD $0x3dc0a5de // LDR Q30, [pool+656]
+	WORD $0x3dc0a9de // LDR Q30, [pool+672]
 	WORD $0x6ea4e7c4 // FCMGT V4.4S, V30.4S, V4.4S
 	WORD $0x6e651c04 // BSL V4.16B, V0.16B, V5.16B
 	WORD $0x6e24dc20 // FMUL V0.4S, V1.4S, V4.4S
@@ -6450,7 +6552,7 @@ t2:
 	MOVWU (R17)(R15<<2), R16
 	MOVW R16, (R0)(R15<<2)
 	CBNZ R15, t2
-	WORD $0x3dc011df // LDR Q31, [pool+64]
+	WORD $0x3dc015df // LDR Q31, [pool+80]
 	WORD $0x4ea31c61 // MOV V1.16B, V3.16B
 	WORD $0x6e7f1c01 // BSL V1.16B, V0.16B, V31.16B
 	WORD $0x4e21f440 // FMAX V0.4S, V2.4S, V1.4S
@@ -6463,21 +6565,21 @@ l3:
 // func capSlopeNEONAsm(y *float32, x *float32, a float32, n int)
 TEXT ·capSlopeNEONAsm(SB), NOSPLIT, $64-32
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc08dc8 // LDR Q8, [pool+560]
-	WORD $0x3dc019c9 // LDR Q9, [pool+96]
-	WORD $0x3dc01dca // LDR Q10, [pool+112]
-	WORD $0x3dc021cb // LDR Q11, [pool+128]
-	WORD $0x3dc025c5 // LDR Q5, [pool+144]
-	WORD $0x3dc029cc // LDR Q12, [pool+160]
-	WORD $0x3dc02dcd // LDR Q13, [pool+176]
-	WORD $0x3dc031ce // LDR Q14, [pool+192]
-	WORD $0x3dc035cf // LDR Q15, [pool+208]
-	WORD $0x3dc039d0 // LDR Q16, [pool+224]
-	WORD $0x3dc03dd1 // LDR Q17, [pool+240]
-	WORD $0x3dc041d2 // LDR Q18, [pool+256]
-	WORD $0x3dc015c6 // LDR Q6, [pool+80]
-	WORD $0x3dc045c7 // LDR Q7, [pool+272]
-	WORD $0x3dc0a9d3 // LDR Q19, [pool+672]
+	WORD $0x3dc091c8 // LDR Q8, [pool+576]
+	WORD $0x3dc01dc9 // LDR Q9, [pool+112]
+	WORD $0x3dc021ca // LDR Q10, [pool+128]
+	WORD $0x3dc025cb // LDR Q11, [pool+144]
+	WORD $0x3dc029c5 // LDR Q5, [pool+160]
+	WORD $0x3dc02dcc // LDR Q12, [pool+176]
+	WORD $0x3dc031cd // LDR Q13, [pool+192]
+	WORD $0x3dc035ce // LDR Q14, [pool+208]
+	WORD $0x3dc039cf // LDR Q15, [pool+224]
+	WORD $0x3dc03dd0 // LDR Q16, [pool+240]
+	WORD $0x3dc041d1 // LDR Q17, [pool+256]
+	WORD $0x3dc045d2 // LDR Q18, [pool+272]
+	WORD $0x3dc019c6 // LDR Q6, [pool+96]
+	WORD $0x3dc049c7 // LDR Q7, [pool+288]
+	WORD $0x3dc0add3 // LDR Q19, [pool+688]
 	FMOVS a+16(FP), F0
 	WORD $0x4e040400 // DUP V0.4S, V0.S[0]
 	MOVD y+0(FP), R0
@@ -6605,17 +6707,17 @@ l3:
 TEXT ·expSumNEONAsm(SB), NOSPLIT, $64-36
 	MOVD $·neonPool<>(SB), R14
 	WORD $0x3dc001d3 // LDR Q19, [pool+0]
-	WORD $0x3dc019cb // LDR Q11, [pool+96]
-	WORD $0x3dc021cc // LDR Q12, [pool+128]
-	WORD $0x3dc025c8 // LDR Q8, [pool+144]
-	WORD $0x3dc0adcd // LDR Q13, [pool+688]
-	WORD $0x3dc031ce // LDR Q14, [pool+192]
-	WORD $0x3dc035cf // LDR Q15, [pool+208]
-	WORD $0x3dc039d0 // LDR Q16, [pool+224]
-	WORD $0x3dc03dd1 // LDR Q17, [pool+240]
-	WORD $0x3dc041d2 // LDR Q18, [pool+256]
-	WORD $0x3dc015c9 // LDR Q9, [pool+80]
-	WORD $0x3dc045ca // LDR Q10, [pool+272]
+	WORD $0x3dc01dcb // LDR Q11, [pool+112]
+	WORD $0x3dc025cc // LDR Q12, [pool+144]
+	WORD $0x3dc029c8 // LDR Q8, [pool+160]
+	WORD $0x3dc0b1cd // LDR Q13, [pool+704]
+	WORD $0x3dc035ce // LDR Q14, [pool+208]
+	WORD $0x3dc039cf // LDR Q15, [pool+224]
+	WORD $0x3dc03dd0 // LDR Q16, [pool+240]
+	WORD $0x3dc041d1 // LDR Q17, [pool+256]
+	WORD $0x3dc045d2 // LDR Q18, [pool+272]
+	WORD $0x3dc019c9 // LDR Q9, [pool+96]
+	WORD $0x3dc049ca // LDR Q10, [pool+288]
 	FMOVS a+16(FP), F0
 	WORD $0x4e040400 // DUP V0.4S, V0.S[0]
 	FMOVS m+20(FP), F1
@@ -6804,17 +6906,17 @@ l5:
 TEXT ·sumExpNEONAsm(SB), NOSPLIT, $64-28
 	MOVD $·neonPool<>(SB), R14
 	WORD $0x3dc001d3 // LDR Q19, [pool+0]
-	WORD $0x3dc019cb // LDR Q11, [pool+96]
-	WORD $0x3dc021cc // LDR Q12, [pool+128]
-	WORD $0x3dc025c8 // LDR Q8, [pool+144]
-	WORD $0x3dc0adcd // LDR Q13, [pool+688]
-	WORD $0x3dc031ce // LDR Q14, [pool+192]
-	WORD $0x3dc035cf // LDR Q15, [pool+208]
-	WORD $0x3dc039d0 // LDR Q16, [pool+224]
-	WORD $0x3dc03dd1 // LDR Q17, [pool+240]
-	WORD $0x3dc041d2 // LDR Q18, [pool+256]
-	WORD $0x3dc015c9 // LDR Q9, [pool+80]
-	WORD $0x3dc045ca // LDR Q10, [pool+272]
+	WORD $0x3dc01dcb // LDR Q11, [pool+112]
+	WORD $0x3dc025cc // LDR Q12, [pool+144]
+	WORD $0x3dc029c8 // LDR Q8, [pool+160]
+	WORD $0x3dc0b1cd // LDR Q13, [pool+704]
+	WORD $0x3dc035ce // LDR Q14, [pool+208]
+	WORD $0x3dc039cf // LDR Q15, [pool+224]
+	WORD $0x3dc03dd0 // LDR Q16, [pool+240]
+	WORD $0x3dc041d1 // LDR Q17, [pool+256]
+	WORD $0x3dc045d2 // LDR Q18, [pool+272]
+	WORD $0x3dc019c9 // LDR Q9, [pool+96]
+	WORD $0x3dc049ca // LDR Q10, [pool+288]
 	FMOVS a+8(FP), F0
 	WORD $0x4e040400 // DUP V0.4S, V0.S[0]
 	FMOVS m+12(FP), F1
@@ -7073,20 +7175,20 @@ l5:
 // func siLUNEONAsm(y *float32, gate *float32, up *float32, n int)
 TEXT ·siLUNEONAsm(SB), NOSPLIT, $64-32
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc08dc9 // LDR Q9, [pool+560]
-	WORD $0x3dc019ca // LDR Q10, [pool+96]
-	WORD $0x3dc01dcb // LDR Q11, [pool+112]
-	WORD $0x3dc021cc // LDR Q12, [pool+128]
-	WORD $0x3dc025c6 // LDR Q6, [pool+144]
-	WORD $0x3dc029cd // LDR Q13, [pool+160]
-	WORD $0x3dc02dce // LDR Q14, [pool+176]
-	WORD $0x3dc031cf // LDR Q15, [pool+192]
-	WORD $0x3dc035d0 // LDR Q16, [pool+208]
-	WORD $0x3dc039d1 // LDR Q17, [pool+224]
-	WORD $0x3dc03dd2 // LDR Q18, [pool+240]
-	WORD $0x3dc041d3 // LDR Q19, [pool+256]
-	WORD $0x3dc015c7 // LDR Q7, [pool+80]
-	WORD $0x3dc045c8 // LDR Q8, [pool+272]
+	WORD $0x3dc091c9 // LDR Q9, [pool+576]
+	WORD $0x3dc01dca // LDR Q10, [pool+112]
+	WORD $0x3dc021cb // LDR Q11, [pool+128]
+	WORD $0x3dc025cc // LDR Q12, [pool+144]
+	WORD $0x3dc029c6 // LDR Q6, [pool+160]
+	WORD $0x3dc02dcd // LDR Q13, [pool+176]
+	WORD $0x3dc031ce // LDR Q14, [pool+192]
+	WORD $0x3dc035cf // LDR Q15, [pool+208]
+	WORD $0x3dc039d0 // LDR Q16, [pool+224]
+	WORD $0x3dc03dd1 // LDR Q17, [pool+240]
+	WORD $0x3dc041d2 // LDR Q18, [pool+256]
+	WORD $0x3dc045d3 // LDR Q19, [pool+272]
+	WORD $0x3dc019c7 // LDR Q7, [pool+96]
+	WORD $0x3dc049c8 // LDR Q8, [pool+288]
 	WORD $0x3dc001d4 // LDR Q20, [pool+0]
 	MOVD y+0(FP), R0
 	MOVD gate+8(FP), R1
@@ -7212,24 +7314,24 @@ l3:
 // func gELUNEONAsm(y *float32, gate *float32, up *float32, n int)
 TEXT ·gELUNEONAsm(SB), NOSPLIT, $64-32
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc0b1ca // LDR Q10, [pool+704]
-	WORD $0x3dc0b5cb // LDR Q11, [pool+720]
-	WORD $0x3dc0b9cc // LDR Q12, [pool+736]
-	WORD $0x3dc0bdcd // LDR Q13, [pool+752]
-	WORD $0x3dc08dce // LDR Q14, [pool+560]
-	WORD $0x3dc019cf // LDR Q15, [pool+96]
-	WORD $0x3dc01dd0 // LDR Q16, [pool+112]
-	WORD $0x3dc021d1 // LDR Q17, [pool+128]
-	WORD $0x3dc025c7 // LDR Q7, [pool+144]
-	WORD $0x3dc029d2 // LDR Q18, [pool+160]
-	WORD $0x3dc02dd3 // LDR Q19, [pool+176]
-	WORD $0x3dc031d4 // LDR Q20, [pool+192]
-	WORD $0x3dc035d5 // LDR Q21, [pool+208]
-	WORD $0x3dc039d6 // LDR Q22, [pool+224]
-	WORD $0x3dc03dd7 // LDR Q23, [pool+240]
-	WORD $0x3dc041d8 // LDR Q24, [pool+256]
-	WORD $0x3dc015c8 // LDR Q8, [pool+80]
-	WORD $0x3dc045c9 // LDR Q9, [pool+272]
+	WORD $0x3dc0b5ca // LDR Q10, [pool+720]
+	WORD $0x3dc0b9cb // LDR Q11, [pool+736]
+	WORD $0x3dc0bdcc // LDR Q12, [pool+752]
+	WORD $0x3dc0c1cd // LDR Q13, [pool+768]
+	WORD $0x3dc091ce // LDR Q14, [pool+576]
+	WORD $0x3dc01dcf // LDR Q15, [pool+112]
+	WORD $0x3dc021d0 // LDR Q16, [pool+128]
+	WORD $0x3dc025d1 // LDR Q17, [pool+144]
+	WORD $0x3dc029c7 // LDR Q7, [pool+160]
+	WORD $0x3dc02dd2 // LDR Q18, [pool+176]
+	WORD $0x3dc031d3 // LDR Q19, [pool+192]
+	WORD $0x3dc035d4 // LDR Q20, [pool+208]
+	WORD $0x3dc039d5 // LDR Q21, [pool+224]
+	WORD $0x3dc03dd6 // LDR Q22, [pool+240]
+	WORD $0x3dc041d7 // LDR Q23, [pool+256]
+	WORD $0x3dc045d8 // LDR Q24, [pool+272]
+	WORD $0x3dc019c8 // LDR Q8, [pool+96]
+	WORD $0x3dc049c9 // LDR Q9, [pool+288]
 	WORD $0x3dc001d9 // LDR Q25, [pool+0]
 	MOVD y+0(FP), R0
 	MOVD gate+8(FP), R1
@@ -7367,20 +7469,20 @@ l3:
 // func siLUBwdNEONAsm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
 TEXT ·siLUBwdNEONAsm(SB), NOSPLIT, $64-48
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc08dcb // LDR Q11, [pool+560]
-	WORD $0x3dc019cc // LDR Q12, [pool+96]
-	WORD $0x3dc01dcd // LDR Q13, [pool+112]
-	WORD $0x3dc021ce // LDR Q14, [pool+128]
-	WORD $0x3dc025c7 // LDR Q7, [pool+144]
-	WORD $0x3dc029cf // LDR Q15, [pool+160]
-	WORD $0x3dc02dd0 // LDR Q16, [pool+176]
-	WORD $0x3dc031d1 // LDR Q17, [pool+192]
-	WORD $0x3dc035d2 // LDR Q18, [pool+208]
-	WORD $0x3dc039d3 // LDR Q19, [pool+224]
-	WORD $0x3dc03dd4 // LDR Q20, [pool+240]
-	WORD $0x3dc041d5 // LDR Q21, [pool+256]
-	WORD $0x3dc015c8 // LDR Q8, [pool+80]
-	WORD $0x3dc045c9 // LDR Q9, [pool+272]
+	WORD $0x3dc091cb // LDR Q11, [pool+576]
+	WORD $0x3dc01dcc // LDR Q12, [pool+112]
+	WORD $0x3dc021cd // LDR Q13, [pool+128]
+	WORD $0x3dc025ce // LDR Q14, [pool+144]
+	WORD $0x3dc029c7 // LDR Q7, [pool+160]
+	WORD $0x3dc02dcf // LDR Q15, [pool+176]
+	WORD $0x3dc031d0 // LDR Q16, [pool+192]
+	WORD $0x3dc035d1 // LDR Q17, [pool+208]
+	WORD $0x3dc039d2 // LDR Q18, [pool+224]
+	WORD $0x3dc03dd3 // LDR Q19, [pool+240]
+	WORD $0x3dc041d4 // LDR Q20, [pool+256]
+	WORD $0x3dc045d5 // LDR Q21, [pool+272]
+	WORD $0x3dc019c8 // LDR Q8, [pool+96]
+	WORD $0x3dc049c9 // LDR Q9, [pool+288]
 	WORD $0x3dc001ca // LDR Q10, [pool+0]
 	MOVD dgate+0(FP), R0
 	MOVD dup+8(FP), R1
@@ -7543,26 +7645,26 @@ l3:
 // func gELUBwdNEONAsm(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
 TEXT ·gELUBwdNEONAsm(SB), NOSPLIT, $64-48
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc0b1cd // LDR Q13, [pool+704]
-	WORD $0x3dc0b5ce // LDR Q14, [pool+720]
-	WORD $0x3dc0b9cf // LDR Q15, [pool+736]
-	WORD $0x3dc0bdca // LDR Q10, [pool+752]
-	WORD $0x3dc08dd0 // LDR Q16, [pool+560]
-	WORD $0x3dc019d1 // LDR Q17, [pool+96]
-	WORD $0x3dc01dd2 // LDR Q18, [pool+112]
-	WORD $0x3dc021d3 // LDR Q19, [pool+128]
-	WORD $0x3dc025c8 // LDR Q8, [pool+144]
-	WORD $0x3dc029d4 // LDR Q20, [pool+160]
-	WORD $0x3dc02dd5 // LDR Q21, [pool+176]
-	WORD $0x3dc031d6 // LDR Q22, [pool+192]
-	WORD $0x3dc035d7 // LDR Q23, [pool+208]
-	WORD $0x3dc039d8 // LDR Q24, [pool+224]
-	WORD $0x3dc03dd9 // LDR Q25, [pool+240]
-	WORD $0x3dc041da // LDR Q26, [pool+256]
-	WORD $0x3dc015c9 // LDR Q9, [pool+80]
-	WORD $0x3dc045cb // LDR Q11, [pool+272]
+	WORD $0x3dc0b5cd // LDR Q13, [pool+720]
+	WORD $0x3dc0b9ce // LDR Q14, [pool+736]
+	WORD $0x3dc0bdcf // LDR Q15, [pool+752]
+	WORD $0x3dc0c1ca // LDR Q10, [pool+768]
+	WORD $0x3dc091d0 // LDR Q16, [pool+576]
+	WORD $0x3dc01dd1 // LDR Q17, [pool+112]
+	WORD $0x3dc021d2 // LDR Q18, [pool+128]
+	WORD $0x3dc025d3 // LDR Q19, [pool+144]
+	WORD $0x3dc029c8 // LDR Q8, [pool+160]
+	WORD $0x3dc02dd4 // LDR Q20, [pool+176]
+	WORD $0x3dc031d5 // LDR Q21, [pool+192]
+	WORD $0x3dc035d6 // LDR Q22, [pool+208]
+	WORD $0x3dc039d7 // LDR Q23, [pool+224]
+	WORD $0x3dc03dd8 // LDR Q24, [pool+240]
+	WORD $0x3dc041d9 // LDR Q25, [pool+256]
+	WORD $0x3dc045da // LDR Q26, [pool+272]
+	WORD $0x3dc019c9 // LDR Q9, [pool+96]
+	WORD $0x3dc049cb // LDR Q11, [pool+288]
 	WORD $0x3dc001cc // LDR Q12, [pool+0]
-	WORD $0x3dc0c1db // LDR Q27, [pool+768]
+	WORD $0x3dc0c5db // LDR Q27, [pool+784]
 	MOVD dgate+0(FP), R0
 	MOVD dup+8(FP), R1
 	MOVD gate+16(FP), R2
@@ -8279,25 +8381,25 @@ l4:
 // func turnNEONAsm(sin *float32, cos *float32, freqs *float32, pos float32, a float32, n int) (most float32)
 TEXT ·turnNEONAsm(SB), NOSPLIT, $64-44
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc011db // LDR Q27, [pool+64]
+	WORD $0x3dc015db // LDR Q27, [pool+80]
 	WORD $0x3dc001c9 // LDR Q9, [pool+0]
-	WORD $0x3dc085cd // LDR Q13, [pool+528]
-	WORD $0x3dc0c5ce // LDR Q14, [pool+784]
-	WORD $0x3dc025ca // LDR Q10, [pool+144]
-	WORD $0x3dc0c9cf // LDR Q15, [pool+800]
-	WORD $0x3dc0cdd0 // LDR Q16, [pool+816]
-	WORD $0x3dc0d1d1 // LDR Q17, [pool+832]
-	WORD $0x3dc0d5d2 // LDR Q18, [pool+848]
-	WORD $0x3dc0d9d3 // LDR Q19, [pool+864]
-	WORD $0x3dc0ddd4 // LDR Q20, [pool+880]
-	WORD $0x3dc0e1d5 // LDR Q21, [pool+896]
-	WORD $0x3dc0e5d6 // LDR Q22, [pool+912]
-	WORD $0x3dc0e9d7 // LDR Q23, [pool+928]
-	WORD $0x3dc0edd8 // LDR Q24, [pool+944]
-	WORD $0x3dc079d9 // LDR Q25, [pool+480]
-	WORD $0x3dc015da // LDR Q26, [pool+80]
-	WORD $0x3dc005cb // LDR Q11, [pool+16]
-	WORD $0x3dc0f1cc // LDR Q12, [pool+960]
+	WORD $0x3dc089cd // LDR Q13, [pool+544]
+	WORD $0x3dc0c9ce // LDR Q14, [pool+800]
+	WORD $0x3dc029ca // LDR Q10, [pool+160]
+	WORD $0x3dc0cdcf // LDR Q15, [pool+816]
+	WORD $0x3dc0d1d0 // LDR Q16, [pool+832]
+	WORD $0x3dc0d5d1 // LDR Q17, [pool+848]
+	WORD $0x3dc0d9d2 // LDR Q18, [pool+864]
+	WORD $0x3dc0ddd3 // LDR Q19, [pool+880]
+	WORD $0x3dc0e1d4 // LDR Q20, [pool+896]
+	WORD $0x3dc0e5d5 // LDR Q21, [pool+912]
+	WORD $0x3dc0e9d6 // LDR Q22, [pool+928]
+	WORD $0x3dc0edd7 // LDR Q23, [pool+944]
+	WORD $0x3dc0f1d8 // LDR Q24, [pool+960]
+	WORD $0x3dc07dd9 // LDR Q25, [pool+496]
+	WORD $0x3dc019da // LDR Q26, [pool+96]
+	WORD $0x3dc009cb // LDR Q11, [pool+32]
+	WORD $0x3dc0f5cc // LDR Q12, [pool+976]
 	FMOVS pos+24(FP), F0
 	WORD $0x4e040400 // DUP V0.4S, V0.S[0]
 	FMOVS a+28(FP), F1
@@ -8591,19 +8693,19 @@ l3:
 // func panelSoftmaxNEONAsm(rows int, s *float32, m *float32, l *float32, f *float32)
 TEXT ·panelSoftmaxNEONAsm(SB), NOSPLIT, $64-40
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc011db // LDR Q27, [pool+64]
+	WORD $0x3dc015db // LDR Q27, [pool+80]
 	WORD $0x3dc001da // LDR Q26, [pool+0]
-	WORD $0x3dc019d2 // LDR Q18, [pool+96]
-	WORD $0x3dc021d3 // LDR Q19, [pool+128]
-	WORD $0x3dc025cf // LDR Q15, [pool+144]
-	WORD $0x3dc0add4 // LDR Q20, [pool+688]
-	WORD $0x3dc031d5 // LDR Q21, [pool+192]
-	WORD $0x3dc035d6 // LDR Q22, [pool+208]
-	WORD $0x3dc039d7 // LDR Q23, [pool+224]
-	WORD $0x3dc03dd8 // LDR Q24, [pool+240]
-	WORD $0x3dc041d9 // LDR Q25, [pool+256]
-	WORD $0x3dc015d0 // LDR Q16, [pool+80]
-	WORD $0x3dc045d1 // LDR Q17, [pool+272]
+	WORD $0x3dc01dd2 // LDR Q18, [pool+112]
+	WORD $0x3dc025d3 // LDR Q19, [pool+144]
+	WORD $0x3dc029cf // LDR Q15, [pool+160]
+	WORD $0x3dc0b1d4 // LDR Q20, [pool+704]
+	WORD $0x3dc035d5 // LDR Q21, [pool+208]
+	WORD $0x3dc039d6 // LDR Q22, [pool+224]
+	WORD $0x3dc03dd7 // LDR Q23, [pool+240]
+	WORD $0x3dc041d8 // LDR Q24, [pool+256]
+	WORD $0x3dc045d9 // LDR Q25, [pool+272]
+	WORD $0x3dc019d0 // LDR Q16, [pool+96]
+	WORD $0x3dc049d1 // LDR Q17, [pool+288]
 	MOVD s+8(FP), R1
 	MOVD m+16(FP), R2
 	WORD $0x4ebb1f60 // MOV V0.16B, V27.16B
@@ -8972,17 +9074,17 @@ l2:
 // func panelGradNEONAsm(rows int, s *float32, dp *float32, lse *float32, delta *float32, scale float32)
 TEXT ·panelGradNEONAsm(SB), NOSPLIT, $64-44
 	MOVD $·neonPool<>(SB), R14
-	WORD $0x3dc019c8 // LDR Q8, [pool+96]
-	WORD $0x3dc021c9 // LDR Q9, [pool+128]
-	WORD $0x3dc025c5 // LDR Q5, [pool+144]
-	WORD $0x3dc0adca // LDR Q10, [pool+688]
-	WORD $0x3dc031cb // LDR Q11, [pool+192]
-	WORD $0x3dc035cc // LDR Q12, [pool+208]
-	WORD $0x3dc039cd // LDR Q13, [pool+224]
-	WORD $0x3dc03dce // LDR Q14, [pool+240]
-	WORD $0x3dc041cf // LDR Q15, [pool+256]
-	WORD $0x3dc015c6 // LDR Q6, [pool+80]
-	WORD $0x3dc045c7 // LDR Q7, [pool+272]
+	WORD $0x3dc01dc8 // LDR Q8, [pool+112]
+	WORD $0x3dc025c9 // LDR Q9, [pool+144]
+	WORD $0x3dc029c5 // LDR Q5, [pool+160]
+	WORD $0x3dc0b1ca // LDR Q10, [pool+704]
+	WORD $0x3dc035cb // LDR Q11, [pool+208]
+	WORD $0x3dc039cc // LDR Q12, [pool+224]
+	WORD $0x3dc03dcd // LDR Q13, [pool+240]
+	WORD $0x3dc041ce // LDR Q14, [pool+256]
+	WORD $0x3dc045cf // LDR Q15, [pool+272]
+	WORD $0x3dc019c6 // LDR Q6, [pool+96]
+	WORD $0x3dc049c7 // LDR Q7, [pool+288]
 	FMOVS scale+40(FP), F0
 	WORD $0x4e040400 // DUP V0.4S, V0.S[0]
 	MOVD s+8(FP), R1
@@ -9157,244 +9259,248 @@ DATA ·neonPool<>+0(SB)/4, $0x00000000
 DATA ·neonPool<>+4(SB)/4, $0x00000000
 DATA ·neonPool<>+8(SB)/4, $0x00000000
 DATA ·neonPool<>+12(SB)/4, $0x00000000
-DATA ·neonPool<>+16(SB)/4, $0x00000001
-DATA ·neonPool<>+20(SB)/4, $0x00000001
-DATA ·neonPool<>+24(SB)/4, $0x00000001
-DATA ·neonPool<>+28(SB)/4, $0x00000001
-DATA ·neonPool<>+32(SB)/4, $0x00007fff
-DATA ·neonPool<>+36(SB)/4, $0x00007fff
-DATA ·neonPool<>+40(SB)/4, $0x00007fff
-DATA ·neonPool<>+44(SB)/4, $0x00007fff
-DATA ·neonPool<>+48(SB)/4, $0x00400000
-DATA ·neonPool<>+52(SB)/4, $0x00400000
-DATA ·neonPool<>+56(SB)/4, $0x00400000
-DATA ·neonPool<>+60(SB)/4, $0x00400000
-DATA ·neonPool<>+64(SB)/4, $0xff800000
-DATA ·neonPool<>+68(SB)/4, $0xff800000
-DATA ·neonPool<>+72(SB)/4, $0xff800000
-DATA ·neonPool<>+76(SB)/4, $0xff800000
-DATA ·neonPool<>+80(SB)/4, $0x3f800000
-DATA ·neonPool<>+84(SB)/4, $0x3f800000
-DATA ·neonPool<>+88(SB)/4, $0x3f800000
-DATA ·neonPool<>+92(SB)/4, $0x3f800000
-DATA ·neonPool<>+96(SB)/4, $0xc2d10000
-DATA ·neonPool<>+100(SB)/4, $0xc2d10000
-DATA ·neonPool<>+104(SB)/4, $0xc2d10000
-DATA ·neonPool<>+108(SB)/4, $0xc2d10000
-DATA ·neonPool<>+112(SB)/4, $0x42b20000
-DATA ·neonPool<>+116(SB)/4, $0x42b20000
-DATA ·neonPool<>+120(SB)/4, $0x42b20000
-DATA ·neonPool<>+124(SB)/4, $0x42b20000
-DATA ·neonPool<>+128(SB)/4, $0x3fb8aa3b
-DATA ·neonPool<>+132(SB)/4, $0x3fb8aa3b
-DATA ·neonPool<>+136(SB)/4, $0x3fb8aa3b
-DATA ·neonPool<>+140(SB)/4, $0x3fb8aa3b
-DATA ·neonPool<>+144(SB)/4, $0x4b400000
-DATA ·neonPool<>+148(SB)/4, $0x4b400000
-DATA ·neonPool<>+152(SB)/4, $0x4b400000
-DATA ·neonPool<>+156(SB)/4, $0x4b400000
-DATA ·neonPool<>+160(SB)/4, $0x3f317200
-DATA ·neonPool<>+164(SB)/4, $0x3f317200
-DATA ·neonPool<>+168(SB)/4, $0x3f317200
-DATA ·neonPool<>+172(SB)/4, $0x3f317200
-DATA ·neonPool<>+176(SB)/4, $0x35bfbe8e
-DATA ·neonPool<>+180(SB)/4, $0x35bfbe8e
-DATA ·neonPool<>+184(SB)/4, $0x35bfbe8e
-DATA ·neonPool<>+188(SB)/4, $0x35bfbe8e
-DATA ·neonPool<>+192(SB)/4, $0x3ab5118c
-DATA ·neonPool<>+196(SB)/4, $0x3ab5118c
-DATA ·neonPool<>+200(SB)/4, $0x3ab5118c
-DATA ·neonPool<>+204(SB)/4, $0x3ab5118c
-DATA ·neonPool<>+208(SB)/4, $0x3c091d47
-DATA ·neonPool<>+212(SB)/4, $0x3c091d47
-DATA ·neonPool<>+216(SB)/4, $0x3c091d47
-DATA ·neonPool<>+220(SB)/4, $0x3c091d47
-DATA ·neonPool<>+224(SB)/4, $0x3d2aac7b
-DATA ·neonPool<>+228(SB)/4, $0x3d2aac7b
-DATA ·neonPool<>+232(SB)/4, $0x3d2aac7b
-DATA ·neonPool<>+236(SB)/4, $0x3d2aac7b
-DATA ·neonPool<>+240(SB)/4, $0x3e2aaa48
-DATA ·neonPool<>+244(SB)/4, $0x3e2aaa48
-DATA ·neonPool<>+248(SB)/4, $0x3e2aaa48
-DATA ·neonPool<>+252(SB)/4, $0x3e2aaa48
-DATA ·neonPool<>+256(SB)/4, $0x3efffffe
-DATA ·neonPool<>+260(SB)/4, $0x3efffffe
-DATA ·neonPool<>+264(SB)/4, $0x3efffffe
-DATA ·neonPool<>+268(SB)/4, $0x3efffffe
-DATA ·neonPool<>+272(SB)/4, $0x0000007f
-DATA ·neonPool<>+276(SB)/4, $0x0000007f
-DATA ·neonPool<>+280(SB)/4, $0x0000007f
-DATA ·neonPool<>+284(SB)/4, $0x0000007f
-DATA ·neonPool<>+288(SB)/4, $0x00800000
-DATA ·neonPool<>+292(SB)/4, $0x00800000
-DATA ·neonPool<>+296(SB)/4, $0x00800000
-DATA ·neonPool<>+300(SB)/4, $0x00800000
-DATA ·neonPool<>+304(SB)/4, $0x4b000000
-DATA ·neonPool<>+308(SB)/4, $0x4b000000
-DATA ·neonPool<>+312(SB)/4, $0x4b000000
-DATA ·neonPool<>+316(SB)/4, $0x4b000000
-DATA ·neonPool<>+320(SB)/4, $0x41b80000
-DATA ·neonPool<>+324(SB)/4, $0x41b80000
-DATA ·neonPool<>+328(SB)/4, $0x41b80000
-DATA ·neonPool<>+332(SB)/4, $0x41b80000
-DATA ·neonPool<>+336(SB)/4, $0x3f3504f3
-DATA ·neonPool<>+340(SB)/4, $0x3f3504f3
-DATA ·neonPool<>+344(SB)/4, $0x3f3504f3
-DATA ·neonPool<>+348(SB)/4, $0x3f3504f3
-DATA ·neonPool<>+352(SB)/4, $0xbd9c5ac3
-DATA ·neonPool<>+356(SB)/4, $0xbd9c5ac3
-DATA ·neonPool<>+360(SB)/4, $0xbd9c5ac3
-DATA ·neonPool<>+364(SB)/4, $0xbd9c5ac3
-DATA ·neonPool<>+368(SB)/4, $0x3e02adb6
-DATA ·neonPool<>+372(SB)/4, $0x3e02adb6
-DATA ·neonPool<>+376(SB)/4, $0x3e02adb6
-DATA ·neonPool<>+380(SB)/4, $0x3e02adb6
-DATA ·neonPool<>+384(SB)/4, $0xbe06c2a1
-DATA ·neonPool<>+388(SB)/4, $0xbe06c2a1
-DATA ·neonPool<>+392(SB)/4, $0xbe06c2a1
-DATA ·neonPool<>+396(SB)/4, $0xbe06c2a1
-DATA ·neonPool<>+400(SB)/4, $0x3e116d0e
-DATA ·neonPool<>+404(SB)/4, $0x3e116d0e
-DATA ·neonPool<>+408(SB)/4, $0x3e116d0e
-DATA ·neonPool<>+412(SB)/4, $0x3e116d0e
-DATA ·neonPool<>+416(SB)/4, $0xbe2a3922
-DATA ·neonPool<>+420(SB)/4, $0xbe2a3922
-DATA ·neonPool<>+424(SB)/4, $0xbe2a3922
-DATA ·neonPool<>+428(SB)/4, $0xbe2a3922
-DATA ·neonPool<>+432(SB)/4, $0x3e4cd004
-DATA ·neonPool<>+436(SB)/4, $0x3e4cd004
-DATA ·neonPool<>+440(SB)/4, $0x3e4cd004
-DATA ·neonPool<>+444(SB)/4, $0x3e4cd004
-DATA ·neonPool<>+448(SB)/4, $0xbe800113
-DATA ·neonPool<>+452(SB)/4, $0xbe800113
-DATA ·neonPool<>+456(SB)/4, $0xbe800113
-DATA ·neonPool<>+460(SB)/4, $0xbe800113
-DATA ·neonPool<>+464(SB)/4, $0x3eaaaaaa
-DATA ·neonPool<>+468(SB)/4, $0x3eaaaaaa
-DATA ·neonPool<>+472(SB)/4, $0x3eaaaaaa
-DATA ·neonPool<>+476(SB)/4, $0x3eaaaaaa
-DATA ·neonPool<>+480(SB)/4, $0xbf000000
-DATA ·neonPool<>+484(SB)/4, $0xbf000000
-DATA ·neonPool<>+488(SB)/4, $0xbf000000
-DATA ·neonPool<>+492(SB)/4, $0xbf000000
-DATA ·neonPool<>+496(SB)/4, $0x7f800000
-DATA ·neonPool<>+500(SB)/4, $0x7f800000
-DATA ·neonPool<>+504(SB)/4, $0x7f800000
-DATA ·neonPool<>+508(SB)/4, $0x7f800000
-DATA ·neonPool<>+512(SB)/4, $0x7fc00000
-DATA ·neonPool<>+516(SB)/4, $0x7fc00000
-DATA ·neonPool<>+520(SB)/4, $0x7fc00000
-DATA ·neonPool<>+524(SB)/4, $0x7fc00000
-DATA ·neonPool<>+528(SB)/4, $0x7fffffff
-DATA ·neonPool<>+532(SB)/4, $0x7fffffff
-DATA ·neonPool<>+536(SB)/4, $0x7fffffff
-DATA ·neonPool<>+540(SB)/4, $0x7fffffff
-DATA ·neonPool<>+544(SB)/4, $0xc0000000
-DATA ·neonPool<>+548(SB)/4, $0xc0000000
-DATA ·neonPool<>+552(SB)/4, $0xc0000000
-DATA ·neonPool<>+556(SB)/4, $0xc0000000
-DATA ·neonPool<>+560(SB)/4, $0x80000000
-DATA ·neonPool<>+564(SB)/4, $0x80000000
-DATA ·neonPool<>+568(SB)/4, $0x80000000
-DATA ·neonPool<>+572(SB)/4, $0x80000000
-DATA ·neonPool<>+576(SB)/4, $0xbbbaf0e6
-DATA ·neonPool<>+580(SB)/4, $0xbbbaf0e6
-DATA ·neonPool<>+584(SB)/4, $0xbbbaf0e6
-DATA ·neonPool<>+588(SB)/4, $0xbbbaf0e6
-DATA ·neonPool<>+592(SB)/4, $0x3ca9134e
-DATA ·neonPool<>+596(SB)/4, $0x3ca9134e
-DATA ·neonPool<>+600(SB)/4, $0x3ca9134e
-DATA ·neonPool<>+604(SB)/4, $0x3ca9134e
-DATA ·neonPool<>+608(SB)/4, $0xbd5c1e2d
-DATA ·neonPool<>+612(SB)/4, $0xbd5c1e2d
-DATA ·neonPool<>+616(SB)/4, $0xbd5c1e2d
-DATA ·neonPool<>+620(SB)/4, $0xbd5c1e2d
-DATA ·neonPool<>+624(SB)/4, $0x3e088393
-DATA ·neonPool<>+628(SB)/4, $0x3e088393
-DATA ·neonPool<>+632(SB)/4, $0x3e088393
-DATA ·neonPool<>+636(SB)/4, $0x3e088393
-DATA ·neonPool<>+640(SB)/4, $0xbeaaaa99
-DATA ·neonPool<>+644(SB)/4, $0xbeaaaa99
-DATA ·neonPool<>+648(SB)/4, $0xbeaaaa99
-DATA ·neonPool<>+652(SB)/4, $0xbeaaaa99
-DATA ·neonPool<>+656(SB)/4, $0x3f200000
-DATA ·neonPool<>+660(SB)/4, $0x3f200000
-DATA ·neonPool<>+664(SB)/4, $0x3f200000
-DATA ·neonPool<>+668(SB)/4, $0x3f200000
-DATA ·neonPool<>+672(SB)/4, $0x40800000
-DATA ·neonPool<>+676(SB)/4, $0x40800000
-DATA ·neonPool<>+680(SB)/4, $0x40800000
-DATA ·neonPool<>+684(SB)/4, $0x40800000
-DATA ·neonPool<>+688(SB)/4, $0x3f317218
-DATA ·neonPool<>+692(SB)/4, $0x3f317218
-DATA ·neonPool<>+696(SB)/4, $0x3f317218
-DATA ·neonPool<>+700(SB)/4, $0x3f317218
-DATA ·neonPool<>+704(SB)/4, $0xc2c80000
-DATA ·neonPool<>+708(SB)/4, $0xc2c80000
-DATA ·neonPool<>+712(SB)/4, $0xc2c80000
-DATA ·neonPool<>+716(SB)/4, $0xc2c80000
-DATA ·neonPool<>+720(SB)/4, $0x42c80000
-DATA ·neonPool<>+724(SB)/4, $0x42c80000
-DATA ·neonPool<>+728(SB)/4, $0x42c80000
-DATA ·neonPool<>+732(SB)/4, $0x42c80000
-DATA ·neonPool<>+736(SB)/4, $0x3d922279
-DATA ·neonPool<>+740(SB)/4, $0x3d922279
-DATA ·neonPool<>+744(SB)/4, $0x3d922279
-DATA ·neonPool<>+748(SB)/4, $0x3d922279
-DATA ·neonPool<>+752(SB)/4, $0x3fcc422a
-DATA ·neonPool<>+756(SB)/4, $0x3fcc422a
-DATA ·neonPool<>+760(SB)/4, $0x3fcc422a
-DATA ·neonPool<>+764(SB)/4, $0x3fcc422a
-DATA ·neonPool<>+768(SB)/4, $0x3e5b33b6
-DATA ·neonPool<>+772(SB)/4, $0x3e5b33b6
-DATA ·neonPool<>+776(SB)/4, $0x3e5b33b6
-DATA ·neonPool<>+780(SB)/4, $0x3e5b33b6
-DATA ·neonPool<>+784(SB)/4, $0x3f22f983
-DATA ·neonPool<>+788(SB)/4, $0x3f22f983
-DATA ·neonPool<>+792(SB)/4, $0x3f22f983
-DATA ·neonPool<>+796(SB)/4, $0x3f22f983
-DATA ·neonPool<>+800(SB)/4, $0x3fc90fdb
-DATA ·neonPool<>+804(SB)/4, $0x3fc90fdb
-DATA ·neonPool<>+808(SB)/4, $0x3fc90fdb
-DATA ·neonPool<>+812(SB)/4, $0x3fc90fdb
-DATA ·neonPool<>+816(SB)/4, $0xb33bbd2e
-DATA ·neonPool<>+820(SB)/4, $0xb33bbd2e
-DATA ·neonPool<>+824(SB)/4, $0xb33bbd2e
-DATA ·neonPool<>+828(SB)/4, $0xb33bbd2e
-DATA ·neonPool<>+832(SB)/4, $0x363650c2
-DATA ·neonPool<>+836(SB)/4, $0x363650c2
-DATA ·neonPool<>+840(SB)/4, $0x363650c2
-DATA ·neonPool<>+844(SB)/4, $0x363650c2
-DATA ·neonPool<>+848(SB)/4, $0xb9500759
-DATA ·neonPool<>+852(SB)/4, $0xb9500759
-DATA ·neonPool<>+856(SB)/4, $0xb9500759
-DATA ·neonPool<>+860(SB)/4, $0xb9500759
-DATA ·neonPool<>+864(SB)/4, $0x3c088884
-DATA ·neonPool<>+868(SB)/4, $0x3c088884
-DATA ·neonPool<>+872(SB)/4, $0x3c088884
-DATA ·neonPool<>+876(SB)/4, $0x3c088884
-DATA ·neonPool<>+880(SB)/4, $0xbe2aaaab
-DATA ·neonPool<>+884(SB)/4, $0xbe2aaaab
-DATA ·neonPool<>+888(SB)/4, $0xbe2aaaab
-DATA ·neonPool<>+892(SB)/4, $0xbe2aaaab
-DATA ·neonPool<>+896(SB)/4, $0xb491fd03
-DATA ·neonPool<>+900(SB)/4, $0xb491fd03
-DATA ·neonPool<>+904(SB)/4, $0xb491fd03
-DATA ·neonPool<>+908(SB)/4, $0xb491fd03
-DATA ·neonPool<>+912(SB)/4, $0x37d00815
-DATA ·neonPool<>+916(SB)/4, $0x37d00815
-DATA ·neonPool<>+920(SB)/4, $0x37d00815
-DATA ·neonPool<>+924(SB)/4, $0x37d00815
-DATA ·neonPool<>+928(SB)/4, $0xbab60b5c
-DATA ·neonPool<>+932(SB)/4, $0xbab60b5c
-DATA ·neonPool<>+936(SB)/4, $0xbab60b5c
-DATA ·neonPool<>+940(SB)/4, $0xbab60b5c
-DATA ·neonPool<>+944(SB)/4, $0x3d2aaaab
-DATA ·neonPool<>+948(SB)/4, $0x3d2aaaab
-DATA ·neonPool<>+952(SB)/4, $0x3d2aaaab
-DATA ·neonPool<>+956(SB)/4, $0x3d2aaaab
-DATA ·neonPool<>+960(SB)/4, $0x00000002
-DATA ·neonPool<>+964(SB)/4, $0x00000002
-DATA ·neonPool<>+968(SB)/4, $0x00000002
-DATA ·neonPool<>+972(SB)/4, $0x00000002
-GLOBL ·neonPool<>(SB), RODATA|NOPTR, $976
+DATA ·neonPool<>+16(SB)/4, $0xffff0000
+DATA ·neonPool<>+20(SB)/4, $0xffff0000
+DATA ·neonPool<>+24(SB)/4, $0xffff0000
+DATA ·neonPool<>+28(SB)/4, $0xffff0000
+DATA ·neonPool<>+32(SB)/4, $0x00000001
+DATA ·neonPool<>+36(SB)/4, $0x00000001
+DATA ·neonPool<>+40(SB)/4, $0x00000001
+DATA ·neonPool<>+44(SB)/4, $0x00000001
+DATA ·neonPool<>+48(SB)/4, $0x00007fff
+DATA ·neonPool<>+52(SB)/4, $0x00007fff
+DATA ·neonPool<>+56(SB)/4, $0x00007fff
+DATA ·neonPool<>+60(SB)/4, $0x00007fff
+DATA ·neonPool<>+64(SB)/4, $0x00400000
+DATA ·neonPool<>+68(SB)/4, $0x00400000
+DATA ·neonPool<>+72(SB)/4, $0x00400000
+DATA ·neonPool<>+76(SB)/4, $0x00400000
+DATA ·neonPool<>+80(SB)/4, $0xff800000
+DATA ·neonPool<>+84(SB)/4, $0xff800000
+DATA ·neonPool<>+88(SB)/4, $0xff800000
+DATA ·neonPool<>+92(SB)/4, $0xff800000
+DATA ·neonPool<>+96(SB)/4, $0x3f800000
+DATA ·neonPool<>+100(SB)/4, $0x3f800000
+DATA ·neonPool<>+104(SB)/4, $0x3f800000
+DATA ·neonPool<>+108(SB)/4, $0x3f800000
+DATA ·neonPool<>+112(SB)/4, $0xc2d10000
+DATA ·neonPool<>+116(SB)/4, $0xc2d10000
+DATA ·neonPool<>+120(SB)/4, $0xc2d10000
+DATA ·neonPool<>+124(SB)/4, $0xc2d10000
+DATA ·neonPool<>+128(SB)/4, $0x42b20000
+DATA ·neonPool<>+132(SB)/4, $0x42b20000
+DATA ·neonPool<>+136(SB)/4, $0x42b20000
+DATA ·neonPool<>+140(SB)/4, $0x42b20000
+DATA ·neonPool<>+144(SB)/4, $0x3fb8aa3b
+DATA ·neonPool<>+148(SB)/4, $0x3fb8aa3b
+DATA ·neonPool<>+152(SB)/4, $0x3fb8aa3b
+DATA ·neonPool<>+156(SB)/4, $0x3fb8aa3b
+DATA ·neonPool<>+160(SB)/4, $0x4b400000
+DATA ·neonPool<>+164(SB)/4, $0x4b400000
+DATA ·neonPool<>+168(SB)/4, $0x4b400000
+DATA ·neonPool<>+172(SB)/4, $0x4b400000
+DATA ·neonPool<>+176(SB)/4, $0x3f317200
+DATA ·neonPool<>+180(SB)/4, $0x3f317200
+DATA ·neonPool<>+184(SB)/4, $0x3f317200
+DATA ·neonPool<>+188(SB)/4, $0x3f317200
+DATA ·neonPool<>+192(SB)/4, $0x35bfbe8e
+DATA ·neonPool<>+196(SB)/4, $0x35bfbe8e
+DATA ·neonPool<>+200(SB)/4, $0x35bfbe8e
+DATA ·neonPool<>+204(SB)/4, $0x35bfbe8e
+DATA ·neonPool<>+208(SB)/4, $0x3ab5118c
+DATA ·neonPool<>+212(SB)/4, $0x3ab5118c
+DATA ·neonPool<>+216(SB)/4, $0x3ab5118c
+DATA ·neonPool<>+220(SB)/4, $0x3ab5118c
+DATA ·neonPool<>+224(SB)/4, $0x3c091d47
+DATA ·neonPool<>+228(SB)/4, $0x3c091d47
+DATA ·neonPool<>+232(SB)/4, $0x3c091d47
+DATA ·neonPool<>+236(SB)/4, $0x3c091d47
+DATA ·neonPool<>+240(SB)/4, $0x3d2aac7b
+DATA ·neonPool<>+244(SB)/4, $0x3d2aac7b
+DATA ·neonPool<>+248(SB)/4, $0x3d2aac7b
+DATA ·neonPool<>+252(SB)/4, $0x3d2aac7b
+DATA ·neonPool<>+256(SB)/4, $0x3e2aaa48
+DATA ·neonPool<>+260(SB)/4, $0x3e2aaa48
+DATA ·neonPool<>+264(SB)/4, $0x3e2aaa48
+DATA ·neonPool<>+268(SB)/4, $0x3e2aaa48
+DATA ·neonPool<>+272(SB)/4, $0x3efffffe
+DATA ·neonPool<>+276(SB)/4, $0x3efffffe
+DATA ·neonPool<>+280(SB)/4, $0x3efffffe
+DATA ·neonPool<>+284(SB)/4, $0x3efffffe
+DATA ·neonPool<>+288(SB)/4, $0x0000007f
+DATA ·neonPool<>+292(SB)/4, $0x0000007f
+DATA ·neonPool<>+296(SB)/4, $0x0000007f
+DATA ·neonPool<>+300(SB)/4, $0x0000007f
+DATA ·neonPool<>+304(SB)/4, $0x00800000
+DATA ·neonPool<>+308(SB)/4, $0x00800000
+DATA ·neonPool<>+312(SB)/4, $0x00800000
+DATA ·neonPool<>+316(SB)/4, $0x00800000
+DATA ·neonPool<>+320(SB)/4, $0x4b000000
+DATA ·neonPool<>+324(SB)/4, $0x4b000000
+DATA ·neonPool<>+328(SB)/4, $0x4b000000
+DATA ·neonPool<>+332(SB)/4, $0x4b000000
+DATA ·neonPool<>+336(SB)/4, $0x41b80000
+DATA ·neonPool<>+340(SB)/4, $0x41b80000
+DATA ·neonPool<>+344(SB)/4, $0x41b80000
+DATA ·neonPool<>+348(SB)/4, $0x41b80000
+DATA ·neonPool<>+352(SB)/4, $0x3f3504f3
+DATA ·neonPool<>+356(SB)/4, $0x3f3504f3
+DATA ·neonPool<>+360(SB)/4, $0x3f3504f3
+DATA ·neonPool<>+364(SB)/4, $0x3f3504f3
+DATA ·neonPool<>+368(SB)/4, $0xbd9c5ac3
+DATA ·neonPool<>+372(SB)/4, $0xbd9c5ac3
+DATA ·neonPool<>+376(SB)/4, $0xbd9c5ac3
+DATA ·neonPool<>+380(SB)/4, $0xbd9c5ac3
+DATA ·neonPool<>+384(SB)/4, $0x3e02adb6
+DATA ·neonPool<>+388(SB)/4, $0x3e02adb6
+DATA ·neonPool<>+392(SB)/4, $0x3e02adb6
+DATA ·neonPool<>+396(SB)/4, $0x3e02adb6
+DATA ·neonPool<>+400(SB)/4, $0xbe06c2a1
+DATA ·neonPool<>+404(SB)/4, $0xbe06c2a1
+DATA ·neonPool<>+408(SB)/4, $0xbe06c2a1
+DATA ·neonPool<>+412(SB)/4, $0xbe06c2a1
+DATA ·neonPool<>+416(SB)/4, $0x3e116d0e
+DATA ·neonPool<>+420(SB)/4, $0x3e116d0e
+DATA ·neonPool<>+424(SB)/4, $0x3e116d0e
+DATA ·neonPool<>+428(SB)/4, $0x3e116d0e
+DATA ·neonPool<>+432(SB)/4, $0xbe2a3922
+DATA ·neonPool<>+436(SB)/4, $0xbe2a3922
+DATA ·neonPool<>+440(SB)/4, $0xbe2a3922
+DATA ·neonPool<>+444(SB)/4, $0xbe2a3922
+DATA ·neonPool<>+448(SB)/4, $0x3e4cd004
+DATA ·neonPool<>+452(SB)/4, $0x3e4cd004
+DATA ·neonPool<>+456(SB)/4, $0x3e4cd004
+DATA ·neonPool<>+460(SB)/4, $0x3e4cd004
+DATA ·neonPool<>+464(SB)/4, $0xbe800113
+DATA ·neonPool<>+468(SB)/4, $0xbe800113
+DATA ·neonPool<>+472(SB)/4, $0xbe800113
+DATA ·neonPool<>+476(SB)/4, $0xbe800113
+DATA ·neonPool<>+480(SB)/4, $0x3eaaaaaa
+DATA ·neonPool<>+484(SB)/4, $0x3eaaaaaa
+DATA ·neonPool<>+488(SB)/4, $0x3eaaaaaa
+DATA ·neonPool<>+492(SB)/4, $0x3eaaaaaa
+DATA ·neonPool<>+496(SB)/4, $0xbf000000
+DATA ·neonPool<>+500(SB)/4, $0xbf000000
+DATA ·neonPool<>+504(SB)/4, $0xbf000000
+DATA ·neonPool<>+508(SB)/4, $0xbf000000
+DATA ·neonPool<>+512(SB)/4, $0x7f800000
+DATA ·neonPool<>+516(SB)/4, $0x7f800000
+DATA ·neonPool<>+520(SB)/4, $0x7f800000
+DATA ·neonPool<>+524(SB)/4, $0x7f800000
+DATA ·neonPool<>+528(SB)/4, $0x7fc00000
+DATA ·neonPool<>+532(SB)/4, $0x7fc00000
+DATA ·neonPool<>+536(SB)/4, $0x7fc00000
+DATA ·neonPool<>+540(SB)/4, $0x7fc00000
+DATA ·neonPool<>+544(SB)/4, $0x7fffffff
+DATA ·neonPool<>+548(SB)/4, $0x7fffffff
+DATA ·neonPool<>+552(SB)/4, $0x7fffffff
+DATA ·neonPool<>+556(SB)/4, $0x7fffffff
+DATA ·neonPool<>+560(SB)/4, $0xc0000000
+DATA ·neonPool<>+564(SB)/4, $0xc0000000
+DATA ·neonPool<>+568(SB)/4, $0xc0000000
+DATA ·neonPool<>+572(SB)/4, $0xc0000000
+DATA ·neonPool<>+576(SB)/4, $0x80000000
+DATA ·neonPool<>+580(SB)/4, $0x80000000
+DATA ·neonPool<>+584(SB)/4, $0x80000000
+DATA ·neonPool<>+588(SB)/4, $0x80000000
+DATA ·neonPool<>+592(SB)/4, $0xbbbaf0e6
+DATA ·neonPool<>+596(SB)/4, $0xbbbaf0e6
+DATA ·neonPool<>+600(SB)/4, $0xbbbaf0e6
+DATA ·neonPool<>+604(SB)/4, $0xbbbaf0e6
+DATA ·neonPool<>+608(SB)/4, $0x3ca9134e
+DATA ·neonPool<>+612(SB)/4, $0x3ca9134e
+DATA ·neonPool<>+616(SB)/4, $0x3ca9134e
+DATA ·neonPool<>+620(SB)/4, $0x3ca9134e
+DATA ·neonPool<>+624(SB)/4, $0xbd5c1e2d
+DATA ·neonPool<>+628(SB)/4, $0xbd5c1e2d
+DATA ·neonPool<>+632(SB)/4, $0xbd5c1e2d
+DATA ·neonPool<>+636(SB)/4, $0xbd5c1e2d
+DATA ·neonPool<>+640(SB)/4, $0x3e088393
+DATA ·neonPool<>+644(SB)/4, $0x3e088393
+DATA ·neonPool<>+648(SB)/4, $0x3e088393
+DATA ·neonPool<>+652(SB)/4, $0x3e088393
+DATA ·neonPool<>+656(SB)/4, $0xbeaaaa99
+DATA ·neonPool<>+660(SB)/4, $0xbeaaaa99
+DATA ·neonPool<>+664(SB)/4, $0xbeaaaa99
+DATA ·neonPool<>+668(SB)/4, $0xbeaaaa99
+DATA ·neonPool<>+672(SB)/4, $0x3f200000
+DATA ·neonPool<>+676(SB)/4, $0x3f200000
+DATA ·neonPool<>+680(SB)/4, $0x3f200000
+DATA ·neonPool<>+684(SB)/4, $0x3f200000
+DATA ·neonPool<>+688(SB)/4, $0x40800000
+DATA ·neonPool<>+692(SB)/4, $0x40800000
+DATA ·neonPool<>+696(SB)/4, $0x40800000
+DATA ·neonPool<>+700(SB)/4, $0x40800000
+DATA ·neonPool<>+704(SB)/4, $0x3f317218
+DATA ·neonPool<>+708(SB)/4, $0x3f317218
+DATA ·neonPool<>+712(SB)/4, $0x3f317218
+DATA ·neonPool<>+716(SB)/4, $0x3f317218
+DATA ·neonPool<>+720(SB)/4, $0xc2c80000
+DATA ·neonPool<>+724(SB)/4, $0xc2c80000
+DATA ·neonPool<>+728(SB)/4, $0xc2c80000
+DATA ·neonPool<>+732(SB)/4, $0xc2c80000
+DATA ·neonPool<>+736(SB)/4, $0x42c80000
+DATA ·neonPool<>+740(SB)/4, $0x42c80000
+DATA ·neonPool<>+744(SB)/4, $0x42c80000
+DATA ·neonPool<>+748(SB)/4, $0x42c80000
+DATA ·neonPool<>+752(SB)/4, $0x3d922279
+DATA ·neonPool<>+756(SB)/4, $0x3d922279
+DATA ·neonPool<>+760(SB)/4, $0x3d922279
+DATA ·neonPool<>+764(SB)/4, $0x3d922279
+DATA ·neonPool<>+768(SB)/4, $0x3fcc422a
+DATA ·neonPool<>+772(SB)/4, $0x3fcc422a
+DATA ·neonPool<>+776(SB)/4, $0x3fcc422a
+DATA ·neonPool<>+780(SB)/4, $0x3fcc422a
+DATA ·neonPool<>+784(SB)/4, $0x3e5b33b6
+DATA ·neonPool<>+788(SB)/4, $0x3e5b33b6
+DATA ·neonPool<>+792(SB)/4, $0x3e5b33b6
+DATA ·neonPool<>+796(SB)/4, $0x3e5b33b6
+DATA ·neonPool<>+800(SB)/4, $0x3f22f983
+DATA ·neonPool<>+804(SB)/4, $0x3f22f983
+DATA ·neonPool<>+808(SB)/4, $0x3f22f983
+DATA ·neonPool<>+812(SB)/4, $0x3f22f983
+DATA ·neonPool<>+816(SB)/4, $0x3fc90fdb
+DATA ·neonPool<>+820(SB)/4, $0x3fc90fdb
+DATA ·neonPool<>+824(SB)/4, $0x3fc90fdb
+DATA ·neonPool<>+828(SB)/4, $0x3fc90fdb
+DATA ·neonPool<>+832(SB)/4, $0xb33bbd2e
+DATA ·neonPool<>+836(SB)/4, $0xb33bbd2e
+DATA ·neonPool<>+840(SB)/4, $0xb33bbd2e
+DATA ·neonPool<>+844(SB)/4, $0xb33bbd2e
+DATA ·neonPool<>+848(SB)/4, $0x363650c2
+DATA ·neonPool<>+852(SB)/4, $0x363650c2
+DATA ·neonPool<>+856(SB)/4, $0x363650c2
+DATA ·neonPool<>+860(SB)/4, $0x363650c2
+DATA ·neonPool<>+864(SB)/4, $0xb9500759
+DATA ·neonPool<>+868(SB)/4, $0xb9500759
+DATA ·neonPool<>+872(SB)/4, $0xb9500759
+DATA ·neonPool<>+876(SB)/4, $0xb9500759
+DATA ·neonPool<>+880(SB)/4, $0x3c088884
+DATA ·neonPool<>+884(SB)/4, $0x3c088884
+DATA ·neonPool<>+888(SB)/4, $0x3c088884
+DATA ·neonPool<>+892(SB)/4, $0x3c088884
+DATA ·neonPool<>+896(SB)/4, $0xbe2aaaab
+DATA ·neonPool<>+900(SB)/4, $0xbe2aaaab
+DATA ·neonPool<>+904(SB)/4, $0xbe2aaaab
+DATA ·neonPool<>+908(SB)/4, $0xbe2aaaab
+DATA ·neonPool<>+912(SB)/4, $0xb491fd03
+DATA ·neonPool<>+916(SB)/4, $0xb491fd03
+DATA ·neonPool<>+920(SB)/4, $0xb491fd03
+DATA ·neonPool<>+924(SB)/4, $0xb491fd03
+DATA ·neonPool<>+928(SB)/4, $0x37d00815
+DATA ·neonPool<>+932(SB)/4, $0x37d00815
+DATA ·neonPool<>+936(SB)/4, $0x37d00815
+DATA ·neonPool<>+940(SB)/4, $0x37d00815
+DATA ·neonPool<>+944(SB)/4, $0xbab60b5c
+DATA ·neonPool<>+948(SB)/4, $0xbab60b5c
+DATA ·neonPool<>+952(SB)/4, $0xbab60b5c
+DATA ·neonPool<>+956(SB)/4, $0xbab60b5c
+DATA ·neonPool<>+960(SB)/4, $0x3d2aaaab
+DATA ·neonPool<>+964(SB)/4, $0x3d2aaaab
+DATA ·neonPool<>+968(SB)/4, $0x3d2aaaab
+DATA ·neonPool<>+972(SB)/4, $0x3d2aaaab
+DATA ·neonPool<>+976(SB)/4, $0x00000002
+DATA ·neonPool<>+980(SB)/4, $0x00000002
+DATA ·neonPool<>+984(SB)/4, $0x00000002
+DATA ·neonPool<>+988(SB)/4, $0x00000002
+GLOBL ·neonPool<>(SB), RODATA|NOPTR, $992

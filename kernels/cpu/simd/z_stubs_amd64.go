@@ -6,73 +6,75 @@ import "unsafe"
 
 // tierAVX512 is the tier avx512.
 var tierAVX512 = Tier{
-	Name:          "avx512",
-	MR:            6,
-	NR:            64,
-	Lanes:         16,
-	KC:            512,
-	NC:            128,
-	MC:            256,
-	Work:          4194304,
-	DotRows:       4,
-	Gemm:          gemmAVX512,
-	GemmPart:      gemmPartAVX512,
-	GemmRows:      gemmRowsAVX512,
-	PackRowsMR:    packRowsMRAVX512,
-	PackRowsNR:    packRowsNRAVX512,
-	PackColumnsMR: packColumnsMRAVX512,
-	PackColumnsNR: packColumnsNRAVX512,
-	Dot:           dotAVX512,
-	Axpy:          axpyAVX512,
-	Scale:         scaleAVX512,
-	WidenBF16:     widenBF16AVX512,
-	NarrowBF16:    narrowBF16AVX512,
-	WidenF16:      widenF16AVX512,
-	NarrowF16:     narrowF16AVX512,
-	Dots:          dotsAVX512,
-	DotsBF16:      dotsBF16AVX512,
-	TileDots:      tileDotsAVX512,
-	TileDotsBF16:  tileDotsBF16AVX512,
-	Axpys:         axpysAVX512,
-	AxpysBF16:     axpysBF16AVX512,
-	Sum:           sumAVX512,
-	SumSq:         sumSqAVX512,
-	MaxOf:         maxOfAVX512,
-	Add:           addAVX512,
-	Sub:           subAVX512,
-	Mul:           mulAVX512,
-	Div:           divAVX512,
-	Max:           maxAVX512,
-	Equal:         equalAVX512,
-	Affine:        affineAVX512,
-	ReLU:          reLUAVX512,
-	Step:          stepAVX512,
-	Sqrt:          sqrtAVX512,
-	Recip:         recipAVX512,
-	Exp:           expAVX512,
-	Log:           logAVX512,
-	Tanh:          tanhAVX512,
-	Sigmoid:       sigmoidAVX512,
-	Scores:        scoresAVX512,
-	CapScores:     capScoresAVX512,
-	CapSlope:      capSlopeAVX512,
-	ExpSum:        expSumAVX512,
-	SumExp:        sumExpAVX512,
-	SoftmaxGrad:   softmaxGradAVX512,
-	SiLU:          siLUAVX512,
-	GELU:          gELUAVX512,
-	SiLUBwd:       siLUBwdAVX512,
-	GELUBwd:       gELUBwdAVX512,
-	NormRow:       normRowAVX512,
-	Dot3:          dot3AVX512,
-	NormBwd:       normBwdAVX512,
-	MulAxpyDot:    mulAxpyDotAVX512,
-	Rotate:        rotateAVX512,
-	Turn:          turnAVX512,
-	AdamW:         adamWAVX512,
-	PanelSoftmax:  panelSoftmaxAVX512,
-	PanelScale:    panelScaleAVX512,
-	PanelGrad:     panelGradAVX512,
+	Name:              "avx512",
+	MR:                6,
+	NR:                64,
+	Lanes:             16,
+	KC:                512,
+	NC:                128,
+	MC:                256,
+	Work:              4194304,
+	DotRows:           4,
+	Gemm:              gemmAVX512,
+	GemmPart:          gemmPartAVX512,
+	GemmRows:          gemmRowsAVX512,
+	PackRowsMR:        packRowsMRAVX512,
+	PackRowsNR:        packRowsNRAVX512,
+	PackColumnsMR:     packColumnsMRAVX512,
+	PackColumnsNR:     packColumnsNRAVX512,
+	PackRowsNRBF16:    packRowsNRBF16AVX512,
+	PackColumnsNRBF16: packColumnsNRBF16AVX512,
+	Dot:               dotAVX512,
+	Axpy:              axpyAVX512,
+	Scale:             scaleAVX512,
+	WidenBF16:         widenBF16AVX512,
+	NarrowBF16:        narrowBF16AVX512,
+	WidenF16:          widenF16AVX512,
+	NarrowF16:         narrowF16AVX512,
+	Dots:              dotsAVX512,
+	DotsBF16:          dotsBF16AVX512,
+	TileDots:          tileDotsAVX512,
+	TileDotsBF16:      tileDotsBF16AVX512,
+	Axpys:             axpysAVX512,
+	AxpysBF16:         axpysBF16AVX512,
+	Sum:               sumAVX512,
+	SumSq:             sumSqAVX512,
+	MaxOf:             maxOfAVX512,
+	Add:               addAVX512,
+	Sub:               subAVX512,
+	Mul:               mulAVX512,
+	Div:               divAVX512,
+	Max:               maxAVX512,
+	Equal:             equalAVX512,
+	Affine:            affineAVX512,
+	ReLU:              reLUAVX512,
+	Step:              stepAVX512,
+	Sqrt:              sqrtAVX512,
+	Recip:             recipAVX512,
+	Exp:               expAVX512,
+	Log:               logAVX512,
+	Tanh:              tanhAVX512,
+	Sigmoid:           sigmoidAVX512,
+	Scores:            scoresAVX512,
+	CapScores:         capScoresAVX512,
+	CapSlope:          capSlopeAVX512,
+	ExpSum:            expSumAVX512,
+	SumExp:            sumExpAVX512,
+	SoftmaxGrad:       softmaxGradAVX512,
+	SiLU:              siLUAVX512,
+	GELU:              gELUAVX512,
+	SiLUBwd:           siLUBwdAVX512,
+	GELUBwd:           gELUBwdAVX512,
+	NormRow:           normRowAVX512,
+	Dot3:              dot3AVX512,
+	NormBwd:           normBwdAVX512,
+	MulAxpyDot:        mulAxpyDotAVX512,
+	Rotate:            rotateAVX512,
+	Turn:              turnAVX512,
+	AdamW:             adamWAVX512,
+	PanelSoftmax:      panelSoftmaxAVX512,
+	PanelScale:        panelScaleAVX512,
+	PanelGrad:         panelGradAVX512,
 }
 
 // gemmAVX512 works like gemmGo.
@@ -181,6 +183,34 @@ func packColumnsNRAVX512(dst []float32, src []float32, rows int, panels int, ld 
 
 //go:noescape
 func packColumnsNRAVX512Asm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
+
+// packRowsNRBF16AVX512 works like packRowsNRBF16Go.
+func packRowsNRBF16AVX512(dst []float32, src []uint16, kc int, ld int) {
+	dst = dst[:max(0, (kc-1)*64+16)]
+	src = src[:15*ld+kc]
+	if raceEnabled {
+		raceWrite(dst, kc, 64, 16)
+		raceRead(src, 16, ld, kc)
+	}
+	packRowsNRBF16AVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
+}
+
+//go:noescape
+func packRowsNRBF16AVX512Asm(dst *float32, src *uint16, kc int, ld int)
+
+// packColumnsNRBF16AVX512 works like packColumnsNRBF16Go.
+func packColumnsNRBF16AVX512(dst []float32, src []uint16, rows int, panels int, ld int, stride int) {
+	dst = dst[:max(0, (panels-1)*stride+rows*64)]
+	src = src[:max(0, (rows-1)*ld+panels*64)]
+	if raceEnabled {
+		raceWrite(dst, panels, stride, rows*64)
+		raceRead(src, rows, ld, panels*64)
+	}
+	packColumnsNRBF16AVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
+}
+
+//go:noescape
+func packColumnsNRBF16AVX512Asm(dst *float32, src *uint16, rows int, panels int, ld int, stride int)
 
 // dotAVX512 works like dotGo.
 func dotAVX512(x []float32, y []float32) (sum float32) {
@@ -976,73 +1006,75 @@ func panelGradAVX512Asm(rows int, s *float32, dp *float32, lse *float32, delta *
 
 // tierAVX2 is the tier avx2.
 var tierAVX2 = Tier{
-	Name:          "avx2",
-	MR:            6,
-	NR:            16,
-	Lanes:         8,
-	KC:            352,
-	NC:            256,
-	MC:            256,
-	Work:          4194304,
-	DotRows:       2,
-	Gemm:          gemmAVX2,
-	GemmPart:      gemmPartAVX2,
-	GemmRows:      gemmRowsAVX2,
-	PackRowsMR:    packRowsMRAVX2,
-	PackRowsNR:    packRowsNRAVX2,
-	PackColumnsMR: packColumnsMRAVX2,
-	PackColumnsNR: packColumnsNRAVX2,
-	Dot:           dotAVX2,
-	Axpy:          axpyAVX2,
-	Scale:         scaleAVX2,
-	WidenBF16:     widenBF16AVX2,
-	NarrowBF16:    narrowBF16AVX2,
-	WidenF16:      widenF16AVX2,
-	NarrowF16:     narrowF16AVX2,
-	Dots:          dotsAVX2,
-	DotsBF16:      dotsBF16AVX2,
-	TileDots:      tileDotsAVX2,
-	TileDotsBF16:  tileDotsBF16AVX2,
-	Axpys:         axpysAVX2,
-	AxpysBF16:     axpysBF16AVX2,
-	Sum:           sumAVX2,
-	SumSq:         sumSqAVX2,
-	MaxOf:         maxOfAVX2,
-	Add:           addAVX2,
-	Sub:           subAVX2,
-	Mul:           mulAVX2,
-	Div:           divAVX2,
-	Max:           maxAVX2,
-	Equal:         equalAVX2,
-	Affine:        affineAVX2,
-	ReLU:          reLUAVX2,
-	Step:          stepAVX2,
-	Sqrt:          sqrtAVX2,
-	Recip:         recipAVX2,
-	Exp:           expAVX2,
-	Log:           logAVX2,
-	Tanh:          tanhAVX2,
-	Sigmoid:       sigmoidAVX2,
-	Scores:        scoresAVX2,
-	CapScores:     capScoresAVX2,
-	CapSlope:      capSlopeAVX2,
-	ExpSum:        expSumAVX2,
-	SumExp:        sumExpAVX2,
-	SoftmaxGrad:   softmaxGradAVX2,
-	SiLU:          siLUAVX2,
-	GELU:          gELUAVX2,
-	SiLUBwd:       siLUBwdAVX2,
-	GELUBwd:       gELUBwdAVX2,
-	NormRow:       normRowAVX2,
-	Dot3:          dot3AVX2,
-	NormBwd:       normBwdAVX2,
-	MulAxpyDot:    mulAxpyDotAVX2,
-	Rotate:        rotateAVX2,
-	Turn:          turnAVX2,
-	AdamW:         adamWAVX2,
-	PanelSoftmax:  panelSoftmaxAVX2,
-	PanelScale:    panelScaleAVX2,
-	PanelGrad:     panelGradAVX2,
+	Name:              "avx2",
+	MR:                6,
+	NR:                16,
+	Lanes:             8,
+	KC:                352,
+	NC:                256,
+	MC:                256,
+	Work:              4194304,
+	DotRows:           2,
+	Gemm:              gemmAVX2,
+	GemmPart:          gemmPartAVX2,
+	GemmRows:          gemmRowsAVX2,
+	PackRowsMR:        packRowsMRAVX2,
+	PackRowsNR:        packRowsNRAVX2,
+	PackColumnsMR:     packColumnsMRAVX2,
+	PackColumnsNR:     packColumnsNRAVX2,
+	PackRowsNRBF16:    packRowsNRBF16AVX2,
+	PackColumnsNRBF16: packColumnsNRBF16AVX2,
+	Dot:               dotAVX2,
+	Axpy:              axpyAVX2,
+	Scale:             scaleAVX2,
+	WidenBF16:         widenBF16AVX2,
+	NarrowBF16:        narrowBF16AVX2,
+	WidenF16:          widenF16AVX2,
+	NarrowF16:         narrowF16AVX2,
+	Dots:              dotsAVX2,
+	DotsBF16:          dotsBF16AVX2,
+	TileDots:          tileDotsAVX2,
+	TileDotsBF16:      tileDotsBF16AVX2,
+	Axpys:             axpysAVX2,
+	AxpysBF16:         axpysBF16AVX2,
+	Sum:               sumAVX2,
+	SumSq:             sumSqAVX2,
+	MaxOf:             maxOfAVX2,
+	Add:               addAVX2,
+	Sub:               subAVX2,
+	Mul:               mulAVX2,
+	Div:               divAVX2,
+	Max:               maxAVX2,
+	Equal:             equalAVX2,
+	Affine:            affineAVX2,
+	ReLU:              reLUAVX2,
+	Step:              stepAVX2,
+	Sqrt:              sqrtAVX2,
+	Recip:             recipAVX2,
+	Exp:               expAVX2,
+	Log:               logAVX2,
+	Tanh:              tanhAVX2,
+	Sigmoid:           sigmoidAVX2,
+	Scores:            scoresAVX2,
+	CapScores:         capScoresAVX2,
+	CapSlope:          capSlopeAVX2,
+	ExpSum:            expSumAVX2,
+	SumExp:            sumExpAVX2,
+	SoftmaxGrad:       softmaxGradAVX2,
+	SiLU:              siLUAVX2,
+	GELU:              gELUAVX2,
+	SiLUBwd:           siLUBwdAVX2,
+	GELUBwd:           gELUBwdAVX2,
+	NormRow:           normRowAVX2,
+	Dot3:              dot3AVX2,
+	NormBwd:           normBwdAVX2,
+	MulAxpyDot:        mulAxpyDotAVX2,
+	Rotate:            rotateAVX2,
+	Turn:              turnAVX2,
+	AdamW:             adamWAVX2,
+	PanelSoftmax:      panelSoftmaxAVX2,
+	PanelScale:        panelScaleAVX2,
+	PanelGrad:         panelGradAVX2,
 }
 
 // gemmAVX2 works like gemmGo.
@@ -1151,6 +1183,34 @@ func packColumnsNRAVX2(dst []float32, src []float32, rows int, panels int, ld in
 
 //go:noescape
 func packColumnsNRAVX2Asm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
+
+// packRowsNRBF16AVX2 works like packRowsNRBF16Go.
+func packRowsNRBF16AVX2(dst []float32, src []uint16, kc int, ld int) {
+	dst = dst[:max(0, (kc-1)*16+8)]
+	src = src[:7*ld+kc]
+	if raceEnabled {
+		raceWrite(dst, kc, 16, 8)
+		raceRead(src, 8, ld, kc)
+	}
+	packRowsNRBF16AVX2Asm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
+}
+
+//go:noescape
+func packRowsNRBF16AVX2Asm(dst *float32, src *uint16, kc int, ld int)
+
+// packColumnsNRBF16AVX2 works like packColumnsNRBF16Go.
+func packColumnsNRBF16AVX2(dst []float32, src []uint16, rows int, panels int, ld int, stride int) {
+	dst = dst[:max(0, (panels-1)*stride+rows*16)]
+	src = src[:max(0, (rows-1)*ld+panels*16)]
+	if raceEnabled {
+		raceWrite(dst, panels, stride, rows*16)
+		raceRead(src, rows, ld, panels*16)
+	}
+	packColumnsNRBF16AVX2Asm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
+}
+
+//go:noescape
+func packColumnsNRBF16AVX2Asm(dst *float32, src *uint16, rows int, panels int, ld int, stride int)
 
 // dotAVX2 works like dotGo.
 func dotAVX2(x []float32, y []float32) (sum float32) {

@@ -6,73 +6,75 @@ import "unsafe"
 
 // tierNEON is the tier neon.
 var tierNEON = Tier{
-	Name:          "neon",
-	MR:            6,
-	NR:            16,
-	Lanes:         4,
-	KC:            352,
-	NC:            256,
-	MC:            256,
-	Work:          4194304,
-	DotRows:       4,
-	Gemm:          gemmNEON,
-	GemmPart:      gemmPartNEON,
-	GemmRows:      gemmRowsNEON,
-	PackRowsMR:    packRowsMRNEON,
-	PackRowsNR:    packRowsNRNEON,
-	PackColumnsMR: packColumnsMRNEON,
-	PackColumnsNR: packColumnsNRNEON,
-	Dot:           dotNEON,
-	Axpy:          axpyNEON,
-	Scale:         scaleNEON,
-	WidenBF16:     widenBF16NEON,
-	NarrowBF16:    narrowBF16NEON,
-	WidenF16:      widenF16NEON,
-	NarrowF16:     narrowF16NEON,
-	Dots:          dotsNEON,
-	DotsBF16:      dotsBF16NEON,
-	TileDots:      tileDotsNEON,
-	TileDotsBF16:  tileDotsBF16NEON,
-	Axpys:         axpysNEON,
-	AxpysBF16:     axpysBF16NEON,
-	Sum:           sumNEON,
-	SumSq:         sumSqNEON,
-	MaxOf:         maxOfNEON,
-	Add:           addNEON,
-	Sub:           subNEON,
-	Mul:           mulNEON,
-	Div:           divNEON,
-	Max:           maxNEON,
-	Equal:         equalNEON,
-	Affine:        affineNEON,
-	ReLU:          reLUNEON,
-	Step:          stepNEON,
-	Sqrt:          sqrtNEON,
-	Recip:         recipNEON,
-	Exp:           expNEON,
-	Log:           logNEON,
-	Tanh:          tanhNEON,
-	Sigmoid:       sigmoidNEON,
-	Scores:        scoresNEON,
-	CapScores:     capScoresNEON,
-	CapSlope:      capSlopeNEON,
-	ExpSum:        expSumNEON,
-	SumExp:        sumExpNEON,
-	SoftmaxGrad:   softmaxGradNEON,
-	SiLU:          siLUNEON,
-	GELU:          gELUNEON,
-	SiLUBwd:       siLUBwdNEON,
-	GELUBwd:       gELUBwdNEON,
-	NormRow:       normRowNEON,
-	Dot3:          dot3NEON,
-	NormBwd:       normBwdNEON,
-	MulAxpyDot:    mulAxpyDotNEON,
-	Rotate:        rotateNEON,
-	Turn:          turnNEON,
-	AdamW:         adamWNEON,
-	PanelSoftmax:  panelSoftmaxNEON,
-	PanelScale:    panelScaleNEON,
-	PanelGrad:     panelGradNEON,
+	Name:              "neon",
+	MR:                6,
+	NR:                16,
+	Lanes:             4,
+	KC:                352,
+	NC:                256,
+	MC:                256,
+	Work:              4194304,
+	DotRows:           4,
+	Gemm:              gemmNEON,
+	GemmPart:          gemmPartNEON,
+	GemmRows:          gemmRowsNEON,
+	PackRowsMR:        packRowsMRNEON,
+	PackRowsNR:        packRowsNRNEON,
+	PackColumnsMR:     packColumnsMRNEON,
+	PackColumnsNR:     packColumnsNRNEON,
+	PackRowsNRBF16:    packRowsNRBF16NEON,
+	PackColumnsNRBF16: packColumnsNRBF16NEON,
+	Dot:               dotNEON,
+	Axpy:              axpyNEON,
+	Scale:             scaleNEON,
+	WidenBF16:         widenBF16NEON,
+	NarrowBF16:        narrowBF16NEON,
+	WidenF16:          widenF16NEON,
+	NarrowF16:         narrowF16NEON,
+	Dots:              dotsNEON,
+	DotsBF16:          dotsBF16NEON,
+	TileDots:          tileDotsNEON,
+	TileDotsBF16:      tileDotsBF16NEON,
+	Axpys:             axpysNEON,
+	AxpysBF16:         axpysBF16NEON,
+	Sum:               sumNEON,
+	SumSq:             sumSqNEON,
+	MaxOf:             maxOfNEON,
+	Add:               addNEON,
+	Sub:               subNEON,
+	Mul:               mulNEON,
+	Div:               divNEON,
+	Max:               maxNEON,
+	Equal:             equalNEON,
+	Affine:            affineNEON,
+	ReLU:              reLUNEON,
+	Step:              stepNEON,
+	Sqrt:              sqrtNEON,
+	Recip:             recipNEON,
+	Exp:               expNEON,
+	Log:               logNEON,
+	Tanh:              tanhNEON,
+	Sigmoid:           sigmoidNEON,
+	Scores:            scoresNEON,
+	CapScores:         capScoresNEON,
+	CapSlope:          capSlopeNEON,
+	ExpSum:            expSumNEON,
+	SumExp:            sumExpNEON,
+	SoftmaxGrad:       softmaxGradNEON,
+	SiLU:              siLUNEON,
+	GELU:              gELUNEON,
+	SiLUBwd:           siLUBwdNEON,
+	GELUBwd:           gELUBwdNEON,
+	NormRow:           normRowNEON,
+	Dot3:              dot3NEON,
+	NormBwd:           normBwdNEON,
+	MulAxpyDot:        mulAxpyDotNEON,
+	Rotate:            rotateNEON,
+	Turn:              turnNEON,
+	AdamW:             adamWNEON,
+	PanelSoftmax:      panelSoftmaxNEON,
+	PanelScale:        panelScaleNEON,
+	PanelGrad:         panelGradNEON,
 }
 
 // gemmNEON works like gemmGo.
@@ -181,6 +183,34 @@ func packColumnsNRNEON(dst []float32, src []float32, rows int, panels int, ld in
 
 //go:noescape
 func packColumnsNRNEONAsm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
+
+// packRowsNRBF16NEON works like packRowsNRBF16Go.
+func packRowsNRBF16NEON(dst []float32, src []uint16, kc int, ld int) {
+	dst = dst[:max(0, (kc-1)*16+4)]
+	src = src[:3*ld+kc]
+	if raceEnabled {
+		raceWrite(dst, kc, 16, 4)
+		raceRead(src, 4, ld, kc)
+	}
+	packRowsNRBF16NEONAsm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
+}
+
+//go:noescape
+func packRowsNRBF16NEONAsm(dst *float32, src *uint16, kc int, ld int)
+
+// packColumnsNRBF16NEON works like packColumnsNRBF16Go.
+func packColumnsNRBF16NEON(dst []float32, src []uint16, rows int, panels int, ld int, stride int) {
+	dst = dst[:max(0, (panels-1)*stride+rows*16)]
+	src = src[:max(0, (rows-1)*ld+panels*16)]
+	if raceEnabled {
+		raceWrite(dst, panels, stride, rows*16)
+		raceRead(src, rows, ld, panels*16)
+	}
+	packColumnsNRBF16NEONAsm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
+}
+
+//go:noescape
+func packColumnsNRBF16NEONAsm(dst *float32, src *uint16, rows int, panels int, ld int, stride int)
 
 // dotNEON works like dotGo.
 func dotNEON(x []float32, y []float32) (sum float32) {

@@ -350,6 +350,12 @@ func (k *Kernel) LoadAt(base G, off int) V {
 	return k.emit(ins{op: opLoad, d: k.newV(), mem: mem{base, off}})
 }
 
+// HalvesAt is as many numbers of 16 bits as there are lanes, at off bytes from a
+// register.
+func (k *Kernel) HalvesAt(base G, off int) V {
+	return k.emit(ins{op: opLoad, d: k.newV(), kind: U16, mem: mem{base, off}})
+}
+
 // StoreAt is the counterpart of LoadAt.
 func (k *Kernel) StoreAt(base G, off int, v V) {
 	k.emit(ins{op: opStore, s: [4]V{v}, mem: mem{base, off}})

@@ -65,6 +65,8 @@ var kernels = []description{
 	{"PackRowsNR", packRowsNR},
 	{"PackColumnsMR", packColumnsMR},
 	{"PackColumnsNR", packColumnsNR},
+	{"PackRowsNRBF16", packRowsNRBF16},
+	{"PackColumnsNRBF16", packColumnsNRBF16},
 	{"Dot", dot},
 	{"Axpy", axpy},
 	{"Scale", scale},

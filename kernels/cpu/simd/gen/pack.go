@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -72,7 +73,7 @@ func newRows(k *Kernel, src, ld *Param, n, step int) *rows {
 		x.step = 1
 	}
 	k.LoadArg(x.ld, ld)
-	k.ShlImm(x.ld, 2)
+	k.ShlImm(x.ld, bits.TrailingZeros(uint(src.kind.size())))
 	for i := 0; i < n; i += x.step {
 		p := k.Reg()
 		if i == 0 {
@@ -110,7 +111,7 @@ func (x *rows) load(i int) V {
 	return d
 }
 
-// quads is four elements each of rows i, i+4, ... of a vector's 128-bit parts.
+// quads is 128 bits each of rows i, i+4, ... of a vector's 128-bit parts.
 func (x *rows) quads(i int) V {
 	if x.Tier() == "neon" {
 		return x.LoadAt(x.ptr[i], 0)
@@ -124,7 +125,7 @@ func (x *rows) quads(i int) V {
 	return d
 }
 
-// advance moves on by n elements.
+// advance moves on by n elements of 32 bits.
 func (x *rows) advance(n int) {
 	for _, p := range x.ptr {
 		x.AddImm(p, 4*n)
@@ -134,27 +135,42 @@ func (x *rows) advance(n int) {
 // packRowsNR transposes as many rows as a vector has lanes into a part of a
 // panel of B.
 func packRowsNR(k *Kernel) {
+	packRows(k, F32, 4, func(to G, row int, v V) { k.StoreAt(to, row, v) })
+}
+
+// packRowsNRBF16 does so with two elements as one of 32 bits, and widens them.
+func packRowsNRBF16(k *Kernel) {
+	bytes := tileVecs(k.ISA) * k.Lanes() * 4
+	packRows(k, U16, 8, func(to G, row int, v V) {
+		k.StoreAt(to, 2*row, k.Shl(v, 16))
+		k.StoreAt(to, 2*row+bytes, k.And(v, k.Bits(0xffff0000)))
+	})
+}
+
+// packRows transposes 128 bits of each row at a time, columns of elements, and gives
+// the vectors of 32 bits from each to put at a row of the panel.
+func packRows(k *Kernel, kind Kind, columns int, put func(to G, row int, v V)) {
 	lanes, nr := k.Lanes(), tileVecs(k.ISA)*k.Lanes()
 	dst := k.Out("dst", F32).Need(fmt.Sprintf("max(0, (kc-1)*%d+%d)", nr, lanes)).Rows("kc", strconv.Itoa(nr), strconv.Itoa(lanes))
-	src := k.In("src", F32).Need(fmt.Sprintf("%d*ld+kc", lanes-1)).Rows(strconv.Itoa(lanes), "ld", "kc")
+	src := k.In("src", kind).Need(fmt.Sprintf("%d*ld+kc", lanes-1)).Rows(strconv.Itoa(lanes), "ld", "kc")
 	kc, ld := k.Arg("kc", Int), k.Arg("ld", Int)
 	x := newRows(k, src, ld, lanes, 4)
 	to, count := k.Reg(), k.Reg()
 	k.LoadArg(to, dst)
 	k.LoadArg(count, kc)
 	again, done := k.Label(), k.Label()
-	k.SubJump(count, 4, Less, done)
+	k.SubJump(count, columns, Less, done)
 	k.Bind(again)
 	var v [4]V
 	for i := range v {
 		v[i] = x.quads(i)
 	}
 	for i, r := range k.transpose4(v) {
-		k.StoreAt(to, i*nr*4, r)
+		put(to, i*nr*4, r)
 	}
 	x.advance(4)
-	k.AddImm(to, 4*nr*4)
-	k.SubJump(count, 4, GreaterEqual, again)
+	k.AddImm(to, columns*nr*4)
+	k.SubJump(count, columns, GreaterEqual, again)
 	k.Bind(done)
 }
 
@@ -242,10 +258,10 @@ func (k *Kernel) half(word uint32, name string, base G, off int, v V, read bool)
 
 // packColumns copies rows of whole panels side by side. Panels are stride
 // elements apart.
-func packColumns(k *Kernel, width int, body func(from, to G)) {
+func packColumns(k *Kernel, kind Kind, width int, body func(from, to G)) {
 	w := strconv.Itoa(width)
 	dst := k.Out("dst", F32).Need("max(0, (panels-1)*stride+rows*"+w+")").Rows("panels", "stride", "rows*"+w)
-	src := k.In("src", F32).Need("max(0, (rows-1)*ld+panels*"+w+")").Rows("rows", "ld", "panels*"+w)
+	src := k.In("src", kind).Need("max(0, (rows-1)*ld+panels*"+w+")").Rows("rows", "ld", "panels*"+w)
 	height, panels, ldArg, strideArg := k.Arg("rows", Int), k.Arg("panels", Int), k.Arg("ld", Int), k.Arg("stride", Int)
 	from, to, column, panel := k.Reg(), k.Reg(), k.Reg(), k.Reg()
 	ld, stride, count, left := k.Reg(), k.Reg(), k.Reg(), k.Reg()
@@ -253,7 +269,7 @@ func packColumns(k *Kernel, width int, body func(from, to G)) {
 	k.LoadArg(panel, dst)
 	k.LoadArg(left, panels)
 	k.LoadArg(ld, ldArg)
-	k.ShlImm(ld, 2)
+	k.ShlImm(ld, bits.TrailingZeros(uint(kind.size())))
 	k.LoadArg(stride, strideArg)
 	k.ShlImm(stride, 2)
 	next, again, done, none := k.Label(), k.Label(), k.Label(), k.Label()
@@ -269,7 +285,7 @@ func packColumns(k *Kernel, width int, body func(from, to G)) {
 	k.AddImm(to, width*4)
 	k.SubJump(count, 1, GreaterEqual, again)
 	k.Bind(done)
-	k.AddImm(column, width*4)
+	k.AddImm(column, width*kind.size())
 	k.AddG(panel, stride)
 	k.SubJump(left, 1, GreaterEqual, next)
 	k.Bind(none)
@@ -278,9 +294,19 @@ func packColumns(k *Kernel, width int, body func(from, to G)) {
 // packColumnsNR copies rows of B.
 func packColumnsNR(k *Kernel) {
 	vecs := tileVecs(k.ISA)
-	packColumns(k, vecs*k.Lanes(), func(from, to G) {
+	packColumns(k, F32, vecs*k.Lanes(), func(from, to G) {
 		for j := range vecs {
 			k.StoreAt(to, j*k.Lanes()*4, k.LoadAt(from, j*k.Lanes()*4))
+		}
+	})
+}
+
+// packColumnsNRBF16 widens them.
+func packColumnsNRBF16(k *Kernel) {
+	vecs := tileVecs(k.ISA)
+	packColumns(k, U16, vecs*k.Lanes(), func(from, to G) {
+		for j := range vecs {
+			k.StoreAt(to, j*k.Lanes()*4, k.Shl(k.HalvesAt(from, j*k.Lanes()*2), 16))
 		}
 	})
 }
@@ -288,7 +314,7 @@ func packColumnsNR(k *Kernel) {
 // packColumnsMR copies rows of A. Four and two
 // elements are read and written, so that nothing beside them is touched.
 func packColumnsMR(k *Kernel) {
-	packColumns(k, tileRows, func(from, to G) {
+	packColumns(k, F32, tileRows, func(from, to G) {
 		four, two := k.newV(), k.newV()
 		if k.Tier() == "neon" {
 			k.StoreAt(to, 0, k.LoadAt(from, 0))
