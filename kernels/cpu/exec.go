@@ -173,9 +173,7 @@ func (e *exec) Run(ctx context.Context, n int) error {
 			e.runGroups()
 			continue
 		}
-		for i := range e.groups {
-			e.be.pool.run(&e.groups[i], e.locals)
-		}
+		e.be.pool.run(e.groups, e.locals)
 	}
 	return nil
 }
@@ -208,9 +206,9 @@ func (e *exec) Profile(ctx context.Context) ([]kernels.Timing, error) {
 	}
 	times := make([]kernels.Timing, len(e.bound))
 	for i := range e.bound {
-		alone := newLaunch(e.steps[i:i+1], e.bound[i:i+1], e.be.pay)
+		alone := []launch{newLaunch(e.steps[i:i+1], e.bound[i:i+1], e.be.pay)}
 		start := time.Now()
-		e.be.pool.run(&alone, e.locals)
+		e.be.pool.run(alone, e.locals)
 		times[i] = kernels.Timing{Instr: e.steps[i].instr, Kernel: e.steps[i].kernel, Seconds: time.Since(start).Seconds()}
 	}
 	return times, nil

@@ -32,84 +32,118 @@ func newLaunch(steps []step, bound []task, pay int) launch {
 // needs up to that long to begin.
 const wakePay = 15_000
 
-// pool is a set of goroutines that live as long as the backend. They sleep in
-// the system between launches; nothing spins.
-//
-// A launch is open while its caller takes tasks. Goroutines that wake up late
-// find it closed, or the next one open: nobody waits for them.
-type pool struct {
-	helpers []sleeper // one per goroutine beside the caller
-	caller  sleeper
-	launch  *launch
-	locals  [][]float32 // one per goroutine, the caller's first
-	stop    atomic.Bool
-	alive   sync.WaitGroup
-	_       [64]byte
-	inside  atomic.Int32 // goroutines at work beside the caller; plus shut when none may enter
-	_       [60]byte
-	next    atomic.Int64 // task to take
-	_       [56]byte
+// alone does all tasks in order.
+func (l *launch) alone(local []float32) {
+	first := 0
+	for s, work := range l.work {
+		for i := range l.ends[s] - first {
+			work(i, local)
+		}
+		first = l.ends[s]
+	}
 }
 
-// shut is far below zero, however many goroutines are inside.
+// pool is the caller of run and goroutines that live as long as the backend. They
+// sleep in the system while they have nothing to do; nothing spins.
+//
+// One of them leads: it does small launches alone, opens one that pays for company,
+// and wakes others. Whoever is the last to leave a launch leads from there, so that
+// nobody is waited for who sleeps. Goroutines that wake up late find their launch
+// closed, or a later one open.
+type pool struct {
+	sleepers []sleeper // one per goroutine, the caller's first
+	launches []launch
+	locals   [][]float32 // one per goroutine
+	at       int         // launch that is open or comes next; the leader's
+	leader   int         // who opened it
+	done     atomic.Bool // all launches are
+	stop     atomic.Bool
+	alive    sync.WaitGroup
+	_        [64]byte
+	inside   atomic.Int32 // goroutines in the open launch, or shut
+	_        [60]byte
+	next     atomic.Int64 // task to take
+	_        [56]byte
+}
+
+// shut is far below zero: nobody may enter.
 const shut = -1 << 30
 
 func newPool(threads int) *pool {
-	p := &pool{helpers: make([]sleeper, threads-1), caller: newSleeper()}
+	p := &pool{sleepers: make([]sleeper, threads)}
 	p.inside.Store(shut)
-	for i := range p.helpers {
-		p.helpers[i] = newSleeper()
+	for i := range p.sleepers {
+		p.sleepers[i] = newSleeper()
 	}
-	for i := range p.helpers {
+	for me := 1; me < threads; me++ {
 		p.alive.Add(1)
-		go p.help(i + 1)
+		go p.live(me)
 	}
 	return p
 }
 
-func (p *pool) threads() int { return len(p.helpers) + 1 }
+func (p *pool) threads() int { return len(p.sleepers) }
 
-// run does all tasks of a launch and returns when they are done.
-func (p *pool) run(l *launch, locals [][]float32) {
-	if l.wake == 0 || len(p.helpers) == 0 {
-		for s, work := range l.work {
-			first := 0
-			if s > 0 {
-				first = l.ends[s-1]
-			}
-			for i := range l.ends[s] - first {
-				work(i, locals[0])
-			}
-		}
-		return
+// run does all tasks of the launches, one launch after another, and returns when they
+// are done.
+func (p *pool) run(launches []launch, locals [][]float32) {
+	p.launches, p.locals, p.at = launches, locals, 0
+	p.done.Store(false)
+	p.lead(0)
+	for !p.done.Load() {
+		p.sleepers[0].sleep()
+		p.help(0)
 	}
-	p.launch, p.locals = l, locals
-	p.next.Store(0)
-	p.inside.Store(0)
-	p.wakeBelow(0)
-	p.drain(0)
-	if p.inside.Add(shut) != shut {
-		p.caller.sleep()
-	}
-	p.launch, p.locals = nil, nil
+	p.launches, p.locals = nil, nil
 }
 
-// help is the life of goroutine me.
-func (p *pool) help(me int) {
+// live is the life of goroutine me.
+func (p *pool) live(me int) {
 	defer p.alive.Done()
 	for {
-		p.helpers[me-1].sleep()
+		p.sleepers[me].sleep()
 		if p.stop.Load() {
 			return
 		}
-		if !p.enter() {
+		p.help(me)
+	}
+}
+
+// lead goes on as goroutine me, to the end or until another is the last in a launch.
+func (p *pool) lead(me int) {
+	for ; p.at < len(p.launches); p.at++ {
+		l := &p.launches[p.at]
+		if l.wake == 0 || p.threads() == 1 {
+			l.alone(p.locals[me])
 			continue
 		}
-		p.wakeBelow(me)
-		p.drain(me)
-		if p.inside.Add(-1) == shut {
-			p.caller.wake()
+		p.leader = me
+		p.next.Store(0)
+		p.inside.Store(1)
+		p.wakeBelow(l, 0)
+		if !p.drain(l, me) {
+			return
 		}
+	}
+	p.done.Store(true)
+	if me != 0 {
+		p.sleepers[0].wake()
+	}
+}
+
+// help takes part in the open launch, if there is one.
+func (p *pool) help(me int) {
+	if !p.enter() {
+		return
+	}
+	l, rank := &p.launches[p.at], me-p.leader
+	if rank < 0 {
+		rank += p.threads()
+	}
+	p.wakeBelow(l, rank)
+	if p.drain(l, me) {
+		p.at++
+		p.lead(me)
 	}
 }
 
@@ -126,22 +160,23 @@ func (p *pool) enter() bool {
 	}
 }
 
-// wakeBelow wakes the two goroutines below me in a tree, so that waking many
-// takes no longer for the caller than waking two.
-func (p *pool) wakeBelow(me int) {
-	for i := 2*me + 1; i <= min(2*me+2, p.launch.wake, len(p.helpers)); i++ {
-		p.helpers[i-1].wake()
+// wakeBelow wakes the two goroutines below a rank in a tree, so that waking many
+// takes no longer for the leader, whose rank is 0, than waking two.
+func (p *pool) wakeBelow(l *launch, rank int) {
+	for i := 2*rank + 1; i <= min(2*rank+2, l.wake, p.threads()-1); i++ {
+		p.sleepers[(p.leader+i)%p.threads()].wake()
 	}
 }
 
-// drain takes tasks until none is left.
-func (p *pool) drain(me int) {
-	l, local := p.launch, p.locals[me]
+// drain takes tasks until none is left, leaves the launch and reports whether me is
+// the last and closed it. One who enters meanwhile is the last instead.
+func (p *pool) drain(l *launch, me int) bool {
+	local := p.locals[me]
 	s, first := 0, 0
 	for {
 		i := int(p.next.Add(1)) - 1
 		if i >= l.tasks {
-			return
+			return p.inside.Add(-1) == 0 && p.inside.CompareAndSwap(0, shut)
 		}
 		for i >= l.ends[s] {
 			first = l.ends[s]
@@ -153,9 +188,9 @@ func (p *pool) drain(me int) {
 
 func (p *pool) close() {
 	p.stop.Store(true)
-	for i := range p.helpers {
-		p.helpers[i].wake()
+	for _, s := range p.sleepers[1:] {
+		s.wake()
 	}
 	p.alive.Wait()
-	p.helpers = nil
+	p.sleepers = p.sleepers[:1]
 }

@@ -18,7 +18,7 @@ func TestPoolMeets(t *testing.T) {
 			meet := func(int, []float32) { all.Done(); all.Wait() }
 			steps := []step{{tasks: 1}, {tasks: threads - 1, work: threads}}
 			l := newLaunch(steps, []task{meet, meet}, 1)
-			p.run(&l, locals)
+			p.run([]launch{l}, locals)
 		}
 		p.close()
 	}
@@ -48,7 +48,7 @@ func TestPoolRunsEachTaskOnce(t *testing.T) {
 			}
 		}
 		l := newLaunch(steps, bound, 1+round%30)
-		p.run(&l, locals)
+		p.run([]launch{l}, locals)
 		for s := range counts {
 			for i := range counts[s] {
 				if n := counts[s][i].Load(); n != 1 {
@@ -56,6 +56,41 @@ func TestPoolRunsEachTaskOnce(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPoolInOrder runs many launches at once: what one has written, all that follow
+// must see, whoever leads.
+func TestPoolInOrder(t *testing.T) {
+	for _, threads := range []int{1, 2, 3, 8} {
+		p := newPool(threads)
+		locals := make([][]float32, threads)
+		for i := range locals {
+			locals[i] = make([]float32, 1)
+		}
+		for round := range 200 {
+			const width = 9
+			var cells [width]int // not atomic: the order of launches keeps them apart
+			var launches []launch
+			for k := range 50 {
+				n := []int{width, 1, width}[k%3]
+				work := func(i int, local []float32) {
+					local[0]++
+					for j := i; j < width; j += n {
+						if cells[j] != k {
+							t.Errorf("%d threads, round %d, launch %d: cell %d is %d", threads, round, k, j, cells[j])
+						}
+						cells[j] = k + 1
+					}
+				}
+				launches = append(launches, newLaunch([]step{{tasks: n, work: n}}, []task{work}, 1))
+			}
+			p.run(launches, locals)
+			if cells != [width]int{50, 50, 50, 50, 50, 50, 50, 50, 50} {
+				t.Fatalf("%d threads, round %d: got %v", threads, round, cells)
+			}
+		}
+		p.close()
 	}
 }
 
