@@ -69,7 +69,7 @@ func (x *fewAttention) at(b, kh, split, row int) []float32 {
 
 // keys computes the partial results of some keys of a head.
 func (x *fewAttention) keys(t int, local []float32) {
-	b, kh, split := t/(x.nk*x.splits), t/x.splits%x.nk, t%x.splits
+	b, split, kh := t/(x.nk*x.splits), t/x.nk%x.splits, t%x.nk
 	j0, j1 := split*fewKeys, (split+1)*fewKeys
 	first, last := j1, j0
 	for r := range x.rows {

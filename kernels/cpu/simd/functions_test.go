@@ -111,6 +111,30 @@ func TestAngles(t *testing.T) {
 	}
 }
 
+// TestWeights holds the weights of a softmax to exp, in units in the last place.
+func TestWeights(t *testing.T) {
+	for _, tier := range Tiers() {
+		x, y := make([]float32, 1<<16), make([]float32, 1<<16)
+		for i := range x {
+			x[i] = -87 * float32(i) / float32(len(x))
+		}
+		tier.ExpSum(y, x, 1, 0)
+		var near, far float64
+		for i, v := range x {
+			want := math.Exp(float64(v))
+			ulps := math.Abs(float64(y[i])-want) / (want * 0x1p-23)
+			if v > -20 {
+				near = max(near, ulps)
+			} else {
+				far = max(far, ulps)
+			}
+		}
+		if t.Logf("%s: %.2f units down to e^-20, %.2f below", tier.Name, near, far); near > 2 || far > 5 {
+			t.Errorf("%s: more than 2 and 5", tier.Name)
+		}
+	}
+}
+
 // TestSpecialValues puts a NaN or an infinity at every place of a row, and
 // wants to find it in what is made of the whole row.
 func TestSpecialValues(t *testing.T) {
