@@ -244,14 +244,17 @@ func (r lossRow) gradientInPlace(buf, most []float32, target int32, g float32) (
 	// known best.
 	t := int(target)
 	own := most[len(most)-1:]
-	own[0] = float32(float64(e[t])*share(most[t/lossBlock], largest) - sum)
-	r.slope(own, r.x[t:t+1], own, float32(f))
 	for b, i := 0, 0; i < len(r.x); b, i = b+1, i+lossBlock {
 		x, p := r.x[i:min(i+lossBlock, len(r.x))], e[i:min(i+lossBlock, len(r.x))]
 		if most[b] == negInf && largest != negInf {
 			clear(p) // of what is 0, exp(-Inf + Inf) was kept
 		}
-		r.slope(x, x, p, float32(f*share(most[b], largest)))
+		s := share(most[b], largest)
+		if b == t/lossBlock {
+			own[0] = float32(float64(p[t-i])*s - sum)
+			r.slope(own, r.x[t:t+1], own, float32(f))
+		}
+		r.slope(x, x, p, float32(f*s))
 	}
 	r.x[t] = own[0]
 	return lossOf(largest, tailOf(largest, sum), at)

@@ -126,6 +126,13 @@ func TestLossInfinite(t *testing.T) {
 				}
 			}
 			for i := range x {
+				x[i] = map[bool]float32{true: -inf}[i <= lossBlock]
+			}
+			loss = lossRow{tier, x, 1, 0}.gradientInPlace(buf, most, 5, 1)
+			if share := 1 / float32(lossBlock+1); loss != inf || x[5] != -1 || x[6] != 0 || math.Abs(float64(x[lossBlock+1]/share)-1) > 1e-6 {
+				t.Errorf("%s: a target at -Inf: loss %v, gradient %v there, %v beside, %v behind", tier.Name, loss, x[5], x[6], x[lossBlock+1])
+			}
+			for i := range x {
 				x[i] = -inf
 			}
 			if loss, lse := (lossRow{tier, x, 1, 0}).loss(buf, 5); loss == loss || lse != -inf {
