@@ -183,6 +183,10 @@ func TestSpecialValues(t *testing.T) {
 			}
 		})
 		t.Run(tier.Name+"/ExpSum", func(t *testing.T) {
+			if x := []float32{-3, inf, 200, nan}; !(tier.SumExp(x[:1], 1, 4) < 1e-2) || tier.SumExp(x[:2], 1, 4) != inf ||
+				tier.SumExp(x[2:3], 1, 4) != inf || !math.IsNaN(float64(tier.SumExp(x[3:], 1, 4))) {
+				t.Error("exp far above 0 has to be Inf, that of NaN NaN")
+			}
 			x := []float32{0, inf, -inf, 3, inf}
 			alone := tier.SumExp(x, 1, inf)
 			sum := tier.ExpSum(x, x, 1, inf)

@@ -106,7 +106,7 @@ type Tier struct {
 	Scores      func(z, x []float32, a float32) (most float32)      // z = a x, and the largest, NaN if one is
 	CapScores   func(z, x []float32, a, c float32) (most float32)   // z = c tanh(a x), and the largest
 	CapSlope    func(y, x []float32, a float32)                     // y *= 1 - tanh(a x)^2
-	ExpSum      func(y, x []float32, a, m float32) (sum float32)    // y = exp(a x - m), and sum y; no a x is above m
+	ExpSum      func(y, x []float32, a, m float32) (sum float32)    // y = exp(a x - m), and sum y
 	SumExp      func(x []float32, a, m float32) (sum float32)       // the sum alone
 	SoftmaxGrad func(dx, p, dp []float32, a, delta float32)         // dx = a p (dp - delta)
 	SiLU        func(y, gate, up []float32)                         // y = gate sigmoid(gate) up

@@ -34,10 +34,14 @@ func exp(k *Kernel, x V) V {
 	return ldexp(k, p, n, t)
 }
 
-// weight is exp for x that are not above 0 but by rounding, as the weights of a
-// softmax have them, in fewer instructions: it has no upper end, and ln 2 in one part
-// costs a weight of e^-80 another 2 units in the last place.
+// weight is exp for x that are seldom above 0, as the weights of a softmax have
+// them, in fewer instructions: ln 2 in one part costs a weight of e^-80 another 2 units
+// in the last place, and where ldexp takes any n, it makes Inf of the NaN that r is for
+// an infinite one.
 func weight(k *Kernel, x V) V {
+	if k.Tier() != "avx512" {
+		x = k.Min(k.C(89), x)
+	}
 	x = k.Max(k.C(-104.5), x)
 	t := k.FMA(x, k.C(math.Log2E), k.C(magic))
 	n := k.Sub(t, k.C(magic))
