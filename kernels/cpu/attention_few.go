@@ -67,7 +67,8 @@ func (x *fewAttention) at(b, kh, split, row int) []float32 {
 	return x.part[i*w : (i+1)*w]
 }
 
-// keys computes the partial results of some keys of a head.
+// keys computes the partial results of some keys of a head. Tasks of the same keys
+// follow each other: what lies beside a head's keys was fetched with them.
 func (x *fewAttention) keys(t int, local []float32) {
 	b, split, kh := t/(x.nk*x.splits), t/x.nk%x.splits, t%x.nk
 	j0, j1 := split*fewKeys, (split+1)*fewKeys

@@ -23,10 +23,11 @@ type Tier struct {
 	MR, NR, Lanes int // NR is a multiple of Lanes
 
 	// Blocks of a product: k that the micro-kernel should see at once, columns
-	// of B that are used together, and rows of A that are packed together. They
-	// are constants of the tier, since KC decides how sums are rounded. Work is
-	// how many products of elements make a task: those of a tenth of a
-	// millisecond or less.
+	// of B that are used together, and rows of c where they or those of A are
+	// held aside; MC, at least NR, is both for tiles of small products. They are
+	// constants of the tier, since KC decides how sums are rounded. Work is how
+	// many products of elements make a task: those of a tenth of a millisecond
+	// or less.
 	KC, NC, MC, Work int
 
 	// GemmPart is Gemm for the first 2(part/V) + 2 rows and Lanes (part%V + 1)

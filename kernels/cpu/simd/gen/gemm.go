@@ -20,7 +20,7 @@ func tileVecs(isa ISA) int {
 
 // Blocks of k and of columns: of B they are to stay in the second cache, of
 // which another thread of the core may hold half, and in which rows of A and c come
-// and go. Processors with AVX-512 have at least 1 MiB there, others 256 KiB.
+// and go. Processors with AVX-512 have at least 512 KiB there, others 256.
 const (
 	blockM   = 256
 	taskWork = 1 << 22
