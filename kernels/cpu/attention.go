@@ -61,7 +61,7 @@ func (x *heads) keys(b, t0, n int) (first, last int) {
 func (x *heads) part(m, n, kc int, a, b, c []float32, ldc int, acc bool) {
 	t := x.tier
 	if t.GemmPart == nil || m > t.MR-2 && n > t.NR-t.Lanes {
-		t.Gemm(kc, 1, a, b, c, ldc, acc)
+		t.Gemm(kc, 1, a, b, c, ldc, acc, address(b), -stripBytes)
 		return
 	}
 	t.GemmPart((min(m, t.MR)-1)/2*(t.NR/t.Lanes)+(min(n, t.NR)-1)/t.Lanes, kc, a, b, c, ldc, acc)

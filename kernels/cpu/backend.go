@@ -87,7 +87,7 @@ func (b *Backend) note() string {
 }
 
 // revision changes whenever a kernel's order of operations does.
-const revision = 5
+const revision = 6
 
 // fingerprint names what can change the bits of a result: the instructions,
 // the revision of the kernels, the architecture, and whether the compiler
@@ -125,7 +125,7 @@ func (b *Backend) plan(p *kernels.Program) (kernels.Plan, *builder, plan.Layout,
 	if err := p.Validate(); err != nil {
 		return fail(err)
 	}
-	bd, err := build(p, b.tier)
+	bd, err := build(p, b.tier, b.pool.threads())
 	if err != nil {
 		return fail(err)
 	}

@@ -57,6 +57,7 @@ type step struct {
 type builder struct {
 	p       *kernels.Program
 	tier    *simd.Tier
+	threads int // among whom work is to be divided; what is computed does not depend on it
 	steps   []step
 	instr   int
 	flops   int64      // of the current instruction
@@ -66,8 +67,8 @@ type builder struct {
 }
 
 // build lowers a whole program.
-func build(p *kernels.Program, tier *simd.Tier) (*builder, error) {
-	b := &builder{p: p, tier: tier, scratch: make([]int64, len(p.Code))}
+func build(p *kernels.Program, tier *simd.Tier, threads int) (*builder, error) {
+	b := &builder{p: p, tier: tier, threads: threads, scratch: make([]int64, len(p.Code))}
 	for i, in := range p.Code {
 		d, err := kernels.Check(p, in)
 		if err != nil {
@@ -143,6 +144,7 @@ type memory struct {
 	scratch []int64  // per instruction: offset in temp
 	instr   int      // being bound
 	tier    *simd.Tier
+	threads int
 }
 
 // array binds an operand.

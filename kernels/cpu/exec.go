@@ -48,7 +48,7 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 	if e.slots, err = slotBytes(p, own, bind, tmp); err != nil {
 		return nil, err
 	}
-	m := &memory{slots: e.slots, temp: tmp, scratch: layout.Scratch, tier: b.tier}
+	m := &memory{slots: e.slots, temp: tmp, scratch: layout.Scratch, tier: b.tier, threads: b.pool.threads()}
 	for _, s := range e.steps {
 		m.instr = s.instr
 		e.bound = append(e.bound, s.bind(m))

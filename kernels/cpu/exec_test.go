@@ -252,7 +252,7 @@ func TestFingerprint(t *testing.T) {
 	a, b, c := make([]float32, 8), make([]float32, 4), make([]float32, 8)
 	a[0], b[0] = -1-0x1p-11, 1
 	a[4], b[2] = 1+0x1p-12, 1+0x1p-12
-	be.tier.Gemm(2, 1, a, b, c, 2, false)
+	be.tier.Gemm(2, 1, a, b, c, 2, false, 0, 0)
 	if fma := strings.HasSuffix(got, "+fma"); fma != (c[0] != 0) {
 		t.Errorf("got %q, but the micro-kernel gives %v", got, c[0])
 	}

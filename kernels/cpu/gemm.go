@@ -50,7 +50,7 @@ type gemmShape struct {
 }
 
 // mostPacked is the largest number of elements of an operand that are packed
-// for all tiles at once: 12 MiB of scratch with AVX-512.
+// for all tiles at once: 9 MiB of scratch with AVX-512.
 func mostPacked(t *simd.Tier) int { return 24 * t.KC * t.MC }
 
 // rows of c and of op(a), columns, and k.
@@ -63,7 +63,7 @@ func (p *product) dims() (m, n, k int) {
 	return p.c.shape[r], p.c.shape[r+1], k
 }
 
-func newGemmShape(p *product, t *simd.Tier) gemmShape {
+func newGemmShape(p *product, t *simd.Tier, threads int) gemmShape {
 	r := len(p.c.shape) - 2
 	var g gemmShape
 	g.m, g.n, g.depth = p.dims()
@@ -76,19 +76,25 @@ func newGemmShape(p *product, t *simd.Tier) gemmShape {
 		strides = append(strides, p.residual.stride[:r])
 	}
 	g.batch = newPositions(p.c.shape[:r], strides...)
-	// Blocks of k are about equal, and whole steps of the kernels that pack.
-	g.kc = min(g.k, blocks(blocks(g.k, max(1, blocks(g.k, t.KC))), 16)*16)
+	// Blocks of k are about equal, and whole steps of the kernels that pack and fetch
+	// ahead.
+	const step = 4 * simd.AheadLines
+	g.kc = min(g.k, blocks(blocks(g.k, max(1, blocks(g.k, t.KC))), step)*step)
 	g.inPlace = !p.transA && p.a.dt == kernels.F32 && p.alpha == 1
 	if g.batch.count == 1 && g.m*g.n*g.k >= 16*t.Work {
 		g.tm, g.tn = blocks(g.m, t.MR)*t.MR, min(t.NC, blocks(g.n, t.NR)*t.NR)
 		g.packA = g.n > g.tn && !g.inPlace
-		g.packB = g.m > 2*t.MC && blocks(g.n, t.NR)*t.NR*g.k <= mostPacked(t)
 		if p.c.dt != kernels.F32 || !g.packA && !g.inPlace { // part of the tile, or A, is in the task's buffer
 			g.tm = min(g.tm, t.MC/t.MR*t.MR)
 		}
-		g.split(t, func(tiles, work int) bool {
-			return tiles < 8 && work > t.Work || tiles < 64 && (work > 64*t.Work || g.packB && work > 32*t.Work)
-		})
+		enough := 1
+		if threads > 1 { // no goroutine waits for long when the others are done
+			enough = 4 * threads
+		}
+		g.split(t, func(tiles, work int) bool { return tiles < enough && work > t.Work })
+		// A task packs its own block of B, which is then in the second cache, unless
+		// many would pack the same.
+		g.packB = g.mt > 3 && blocks(g.n, t.NR)*t.NR*g.k <= mostPacked(t)
 		return g
 	}
 	g.tm, g.tn = min(t.MC/t.MR, blocks(g.m, t.MR))*t.MR, min(t.MC/t.NR, blocks(g.n, t.NR))*t.NR
@@ -96,8 +102,8 @@ func newGemmShape(p *product, t *simd.Tier) gemmShape {
 	return g
 }
 
-// split halves tiles as long as there are too few. What is asked knows shapes
-// only: tiles of one product are the same for any number of threads.
+// split halves tiles as long as there are too few. How a product is cut changes no
+// bit of it.
 func (g *gemmShape) split(t *simd.Tier, tooFew func(tiles, work int) bool) {
 	for {
 		g.mt, g.nt = blocks(g.m, g.tm), blocks(g.n, g.tn)
@@ -119,7 +125,7 @@ func (g *gemmShape) split(t *simd.Tier, tooFew func(tiles, work int) bool) {
 
 // product adds the steps of a matrix product.
 func (b *builder) product(p product) {
-	g := newGemmShape(&p, b.tier)
+	g := newGemmShape(&p, b.tier, b.threads)
 	if b.inParts(p, g) {
 		return
 	}

@@ -74,7 +74,7 @@ func packPairColumns(dst []float32, x *array, off, ld, n, size, w int, buf []flo
 func (x *gemm) multiplyScaled(w []float32, ldw int, a, bp []float32, m, n, kc int, acc bool, edge []float32) {
 	nr := x.mk.NR
 	for j := 0; j < n; j += nr {
-		x.mk.Gemm(kc, 1, a, bp[j*kc:], edge, nr, false)
+		x.mk.Gemm(kc, 1, a, bp[j*kc:], edge, nr, false, address(bp), -stripBytes)
 		for i := range m {
 			row, sums := w[i*ldw+j:][:min(nr, n-j)], edge[i*nr:]
 			if acc {

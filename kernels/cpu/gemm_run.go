@@ -15,6 +15,7 @@ type gemm struct {
 	lda, ldb, ldc  int
 	ldr            int
 	pa, pb         []float32 // packed operands, for all tiles
+	threads        int
 	bufs           tileBuffers
 }
 
@@ -24,7 +25,7 @@ func bindGemm(m *memory, p product, g gemmShape, mk *simd.Tier) *gemm {
 		mk = mk.Pairs
 	}
 	x := &gemm{gemmShape: g, p: p, mk: mk, a: m.array(p.a), b: m.array(p.b), c: m.array(p.c),
-		lda: p.a.stride[r], ldb: p.b.stride[r], ldc: p.c.stride[r], bufs: g.tileBuffers(&p, mk)}
+		lda: p.a.stride[r], ldb: p.b.stride[r], ldc: p.c.stride[r], threads: m.threads, bufs: g.tileBuffers(&p, mk)}
 	if p.bias != nil {
 		x.bias = m.array(*p.bias)
 	}
@@ -75,8 +76,8 @@ func (g *gemmShape) tileBuffers(p *product, t *simd.Tier) tileBuffers {
 
 // task computes one tile of c. It starts from what is added to the product
 // and then accumulates the blocks of k, in c itself where that is F32.
-func (x *gemm) task(t int, local []float32) {
-	batch, t := t/(x.mt*x.nt), t%(x.mt*x.nt)
+func (x *gemm) task(task int, local []float32) {
+	batch, t := task/(x.mt*x.nt), task%(x.mt*x.nt)
 	i0, j0 := t%x.mt*x.tm, t/x.mt*x.tn // down first: the next tile has the same B
 	m, n := min(x.tm, x.m-i0), min(x.tn, x.n-j0)
 	ap, bp := carve(&local, x.bufs.a), carve(&local, x.bufs.b)
@@ -100,18 +101,22 @@ func (x *gemm) task(t int, local []float32) {
 		} else if !x.inPlace {
 			x.packA(ap, batch, i0, m, k0, kc, buf)
 		}
-		for i := 0; i < m; i += mr {
-			rows := min(mr, m-i)
+		next := x.upcoming(task, k0)
+		next.spread(blocks(m, mr), n/nr, kc, bp)
+		for i := 0; i < m; {
+			rows := x.tileRows(m - i)
 			acc := k0 > 0 || x.begin(w[i*ldw:], ldw, batch, i0+i, j0, rows, n, buf)
 			if !x.inPlace {
-				x.multiply(w[i*ldw:], ldw, ap[i*kc:], nil, bp, rows, n, kc, acc, edge)
+				x.multiply(w[i*ldw:], ldw, ap[i*kc:], nil, bp, rows, n, kc, acc, edge, &next)
+				i += rows
 				continue
 			}
-			if rows < mr || n%nr > 0 {
+			if n%nr > 0 {
 				x.packA(ap, batch, i0+i, rows, k0, kc, buf)
 			}
 			at := x.batch.offset(0, batch) + (i0+i)*x.lda + k0
-			x.multiply(w[i*ldw:], ldw, ap, x.a.f[at:], bp, rows, n, kc, acc, edge)
+			x.multiply(w[i*ldw:], ldw, ap, x.a.f[at:], bp, rows, n, kc, acc, edge, &next)
+			i += rows
 		}
 	}
 	if x.c.dt != kernels.F32 {
@@ -189,9 +194,19 @@ func (x *gemm) begin(w []float32, ldw, batch, i0, j0, m, n int, buf []float32) b
 	return true
 }
 
+// tileRows is how many of so many rows the next tiles take. Two tiles of four rows
+// take less time than one of six and one of two.
+func (x *gemm) tileRows(left int) int {
+	mr := x.mk.MR
+	if x.inPlace && mr == 6 && left > mr && left <= 8 {
+		return 4
+	}
+	return min(mr, left)
+}
+
 // multiply multiplies at most MR rows of A by the panels of B. Whole tiles take
 // A from inPlace, its rows in memory, where that is given.
-func (x *gemm) multiply(w []float32, ldw int, a, inPlace, bp []float32, m, n, kc int, acc bool, edge []float32) {
+func (x *gemm) multiply(w []float32, ldw int, a, inPlace, bp []float32, m, n, kc int, acc bool, edge []float32, next *ahead) {
 	if x.pairs && x.p.alpha != 1 {
 		x.multiplyScaled(w, ldw, a, bp, m, n, kc, acc, edge)
 		return
@@ -199,13 +214,15 @@ func (x *gemm) multiply(w []float32, ldw int, a, inPlace, bp []float32, m, n, kc
 	mr, nr := x.mk.MR, x.mk.NR
 	whole := n / nr
 	switch {
-	case m < mr:
-		whole = 0
 	case whole == 0:
 	case inPlace != nil:
-		x.mk.GemmRows(kc, whole, inPlace, x.lda, bp, w, ldw, acc)
+		addr, skip := next.take()
+		x.mk.GemmRows(m, kc, whole, inPlace, x.lda, bp, w, ldw, acc, addr, skip)
+	case m == mr:
+		addr, skip := next.take()
+		x.mk.Gemm(kc, whole, a, bp, w, ldw, acc, addr, skip)
 	default:
-		x.mk.Gemm(kc, whole, a, bp, w, ldw, acc)
+		whole = 0
 	}
 	for j := whole * nr; j < n; j += nr {
 		x.mk.Edge(m, min(nr, n-j), kc, a, bp[j*kc:], w[j:], ldw, acc, edge)

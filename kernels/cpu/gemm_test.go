@@ -89,7 +89,7 @@ func TestGemmShapes(t *testing.T) {
 
 // count notes which way a trial's product is cut.
 func count(seen map[string]int, tr *trial, tier *simd.Tier) {
-	b, err := build(tr.p, tier)
+	b, err := build(tr.p, tier, 3)
 	if err != nil {
 		return // the trial will say so
 	}

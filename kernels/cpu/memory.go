@@ -20,6 +20,10 @@ func cast[T float32 | uint16 | int32 | uint32](b []byte) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
+// address is where a slice lies, as a hint for the cache: nothing is read or written
+// by it.
+func address[T float32 | byte](s []T) int { return int(uintptr(unsafe.Pointer(unsafe.SliceData(s)))) }
+
 // bytesOf gives the bytes of a region and holds it to a size and alignment.
 func bytesOf(r kernels.Region, need int64, what string) ([]byte, error) {
 	if need == 0 {

@@ -6,7 +6,7 @@ import "graft/internal/f16"
 // touches no others of c. buf holds a tile, MR*NR.
 func (t *Tier) Edge(m, n, kc int, a, b, c []float32, ldc int, acc bool, buf []float32) {
 	if t.GemmPart == nil {
-		t.Gemm(kc, 1, a, b, buf, t.NR, false)
+		t.Gemm(kc, 1, a, b, buf, t.NR, false, 0, 0)
 	} else {
 		vecs := t.NR / t.Lanes
 		part := (m-1)/2*vecs + (n-1)/t.Lanes
@@ -28,16 +28,35 @@ func (t *Tier) Edge(m, n, kc int, a, b, c []float32, ldc int, acc bool, buf []fl
 	}
 }
 
-func gemmGo(kc, panels int, a, b, c []float32, ldc int, acc bool) {
+func gemmGo(kc, panels int, a, b, c []float32, ldc int, acc bool, _, _ int) {
 	for p := range panels {
 		tileGo(kc, a, b[p*2*kc:], c[p*2:], ldc, acc)
 	}
 }
 
-func gemmRowsGo(kc, panels int, a []float32, lda int, b, c []float32, ldc int, acc bool) {
+func gemmRowsGo(rows, kc, panels int, a []float32, lda int, b, c []float32, ldc int, acc bool, _, _ int) {
 	for p := range panels {
-		tileRowsGo(kc, a, lda, b[p*2*kc:], c[p*2:], ldc, acc)
+		if rows == 4 {
+			tileRowsGo(kc, a, lda, b[p*2*kc:], c[p*2:], ldc, acc)
+			continue
+		}
+		for i := range rows {
+			rowGo(a[i*lda:][:kc], b[p*2*kc:], c[i*ldc+p*2:][:2], acc)
+		}
 	}
+}
+
+// rowGo is one row of a tile.
+func rowGo(a, b, c []float32, acc bool) {
+	var c0, c1 float32
+	for k, v := range a {
+		c0 += v * b[2*k]
+		c1 += v * b[2*k+1]
+	}
+	if acc {
+		c0, c1 = c0+c[0], c1+c[1]
+	}
+	c[0], c[1] = c0, c1
 }
 
 // tileGo keeps its eight sums in registers.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"graft/internal/f16"
@@ -71,7 +72,7 @@ func TestGemm(t *testing.T) {
 				a, b := normal(r, kc*tier.MR), normal(r, kc*tier.NR)
 				for _, acc := range []bool{false, true} {
 					x := newTile(r, tier.MR, tier.NR)
-					tier.Gemm(kc, 1, a, b, x.c(), x.ldc, acc)
+					tier.Gemm(kc, 1, a, b, x.c(), x.ldc, acc, 0, 0)
 					if err := x.check(tier, kc, a, b, acc); err != nil {
 						t.Fatalf("kc %d, acc %v: %v", kc, acc, err)
 					}
@@ -103,7 +104,7 @@ func TestEdgeBits(t *testing.T) {
 		a, b := normal(r, kc*mr), normal(r, kc*nr)
 		whole, buf := normal(r, mr*nr), make([]float32, mr*nr)
 		start := append([]float32{}, whole...)
-		tier.Gemm(kc, 1, a, b, whole, nr, true)
+		tier.Gemm(kc, 1, a, b, whole, nr, true, 0, 0)
 		for m := 1; m <= mr; m++ {
 			for n := 1; n <= nr; n++ {
 				got := append([]float32{}, start...)
@@ -223,12 +224,13 @@ func TestPack(t *testing.T) {
 }
 
 // TestGemmRow multiplies by several panels at once, from a panel of A and from
-// its rows in memory: the bits are those of one tile after another.
+// its rows in memory, all of a tile or fewer: the bits are those of one tile after
+// another, whatever is fetched ahead.
 func TestGemmRow(t *testing.T) {
 	for _, tier := range Tiers() {
 		r := rand.New(rand.NewPCG(5, 6))
 		mr, nr := tier.MR, tier.NR
-		for _, kc := range []int{0, 1, 3, 4, 21} {
+		for _, kc := range []int{0, 1, 3, 4, 21, 70} {
 			for panels := 1; panels <= 3; panels++ {
 				lda := kc + 5
 				rows, b := normal(r, (mr-1)*lda+kc), normal(r, panels*nr*kc)
@@ -240,18 +242,22 @@ func TestGemmRow(t *testing.T) {
 				}
 				for _, acc := range []bool{false, true} {
 					want := newTile(r, mr, panels*nr)
-					packed, inPlace := newTile(r, mr, panels*nr), newTile(r, mr, panels*nr)
-					copy(packed.mem, want.mem)
-					copy(inPlace.mem, want.mem)
+					start := slices.Clone(want.mem)
 					for p := range panels {
-						tier.Gemm(kc, 1, a, b[p*nr*kc:], want.c()[p*nr:], want.ldc, acc)
+						tier.Gemm(kc, 1, a, b[p*nr*kc:], want.c()[p*nr:], want.ldc, acc, 0, 0)
 					}
-					tier.Gemm(kc, panels, a, b, packed.c(), want.ldc, acc)
-					tier.GemmRows(kc, panels, rows, lda, b, inPlace.c(), want.ldc, acc)
-					for i, v := range want.mem {
-						if packed.mem[i] != v || inPlace.mem[i] != v {
-							t.Fatalf("%s, kc %d, %d panels, acc %v, element %d: got %v and %v, want %v",
-								tier.Name, kc, panels, acc, i, packed.mem[i], inPlace.mem[i], v)
+					got := &tile{m: mr, n: panels * nr, ldc: want.ldc, mem: slices.Clone(start), was: start}
+					tier.Gemm(kc, panels, a, b, got.c(), got.ldc, acc, r.Int(), r.Int())
+					if !slices.Equal(got.mem, want.mem) {
+						t.Fatalf("%s, kc %d, %d panels, acc %v: from a panel: got %v, want %v", tier.Name, kc, panels, acc, got.mem, want.mem)
+					}
+					for m := 1; m <= mr; m++ {
+						got := &tile{m: m, n: panels * nr, ldc: want.ldc, mem: slices.Clone(start), was: start}
+						tier.GemmRows(m, kc, panels, rows[:(m-1)*lda+kc], lda, b, got.c(), got.ldc, acc, r.Int(), -r.Int())
+						end := got.ldc + 1 + (m-1)*got.ldc + got.n
+						if !slices.Equal(got.mem[:end], want.mem[:end]) || !slices.Equal(got.mem[end:], start[end:]) {
+							t.Fatalf("%s, kc %d, %d panels, acc %v, %d rows in memory: got %v, want %v",
+								tier.Name, kc, panels, acc, m, got.mem, want.mem)
 						}
 					}
 				}

@@ -13,7 +13,7 @@ func Halves(words []float32) []uint16 {
 }
 
 // withPairs is a tier by another name that has Pairs.
-func (t *Tier) withPairs(name string, gemm func(kc, panels int, a, b, c []float32, ldc int, acc bool),
+func (t *Tier) withPairs(name string, gemm func(kc, panels int, a, b, c []float32, ldc int, acc bool, ahead, skip int),
 	part func(part, kc int, a, b, c []float32, ldc int, acc bool), pair func(y []float32, lo, hi []uint16)) *Tier {
 	mode, pairs := *t, *t
 	mode.Name, pairs.Name = name, name
@@ -25,7 +25,7 @@ func (t *Tier) withPairs(name string, gemm func(kc, panels int, a, b, c []float3
 // WithPairsGo is the tier with the twins in Go of what the mode avx512_bf16 has:
 // for tests on machines without it.
 func (t *Tier) WithPairsGo() *Tier {
-	whole := func(kc, panels int, a, b, c []float32, ldc int, acc bool) {
+	whole := func(kc, panels int, a, b, c []float32, ldc int, acc bool, _, _ int) {
 		for p := range panels {
 			gemmPairsGo(t.MR, t.NR, t, kc, a, b[p*t.NR*kc:], c[p*t.NR:], ldc, acc)
 		}

@@ -138,7 +138,7 @@ func TestGemmPairs(t *testing.T) {
 				for _, acc := range []bool{false, true} {
 					x := newTile(r, tier.MR, tier.NR)
 					gemmPairsGo(tier.MR, tier.NR, tier, kc, a, b, twin, tier.NR, false)
-					tier.Pairs.Gemm(kc, 1, a, b, x.c(), x.ldc, acc)
+					tier.Pairs.Gemm(kc, 1, a, b, x.c(), x.ldc, acc, 0, 0)
 					if err := x.check(tier, 2*kc, wideA, wideB, acc); err != nil {
 						t.Fatalf("kc %d, acc %v: %v", kc, acc, err)
 					}
@@ -180,7 +180,7 @@ func TestGemmPairsOrder(t *testing.T) {
 		for j := range Halves(b) {
 			Halves(b)[j] = one
 		}
-		tier.Pairs.Gemm(2, 1, a, b, c, tier.NR, false)
+		tier.Pairs.Gemm(2, 1, a, b, c, tier.NR, false, 0, 0)
 		for i, got := range c {
 			if got != 1 {
 				t.Fatalf("%s: element %d: got %v, want 1", tier.Name, i, got)

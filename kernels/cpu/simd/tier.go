@@ -16,10 +16,14 @@ type Tier struct {
 	// NR), which lie one behind another: c[i*ldc+j] = sum over k of a[k*MR+i] *
 	// b[k*NR+j] for the first, and so on to the right, added to c if acc is
 	// set. Lengths: MR*kc, panels*NR*kc, (MR-1)*ldc + panels*NR. GemmRows does
-	// so with MR rows of A as they lie in memory: a[i*lda+k]. It gives the same
-	// bits.
-	Gemm          func(kc, panels int, a, b, c []float32, ldc int, acc bool)
-	GemmRows      func(kc, panels int, a []float32, lda int, b, c []float32, ldc int, acc bool)
+	// so with 1 to MR rows of A as they lie in memory, and of c: a[i*lda+k]. It
+	// gives the same bits.
+	//
+	// Meanwhile they ask the second cache for the lines from the address ahead on,
+	// one for each four k of a panel: AheadLines that follow each other, then from
+	// skip bytes further on. It may be any address.
+	Gemm          func(kc, panels int, a, b, c []float32, ldc int, acc bool, ahead, skip int)
+	GemmRows      func(rows, kc, panels int, a []float32, lda int, b, c []float32, ldc int, acc bool, ahead, skip int)
 	MR, NR, Lanes int // NR is a multiple of Lanes
 
 	// Blocks of a product: k that the micro-kernel should see at once, columns
@@ -149,6 +153,9 @@ type Tier struct {
 	// PanelGrad sets s to p = exp(s - lse) and dp to p (dp - delta) scale.
 	PanelGrad func(rows int, s, dp, lse, delta []float32, scale float32)
 }
+
+// AheadLines is how many cache lines that Gemm asks for follow each other.
+const AheadLines = 8
 
 // all are the tiers of this architecture that the machine can run, the fastest
 // first, and behind it the mode that differs from it.

@@ -10,8 +10,8 @@ var tierAVX512 = Tier{
 	MR:                6,
 	NR:                64,
 	Lanes:             16,
-	KC:                512,
-	NC:                128,
+	KC:                384,
+	NC:                256,
 	MC:                256,
 	Work:              4194304,
 	DotRows:           4,
@@ -78,21 +78,21 @@ var tierAVX512 = Tier{
 }
 
 // gemmAVX512 works like gemmGo.
-func gemmAVX512(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+func gemmAVX512(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
 	a = a[:6*kc]
 	b = b[:panels*64*kc]
-	c = c[:5*ldc+panels*64]
+	c = c[:(6-1)*ldc+panels*64]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
 		raceRead(c, 6, ldc, panels*64)
 		raceWrite(c, 6, ldc, panels*64)
 	}
-	gemmAVX512Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmAVX512Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
 
 //go:noescape
-func gemmAVX512Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemmAVX512Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool, ahead int, skip int)
 
 // gemmPartAVX512 works like gemmPartGo.
 func gemmPartAVX512(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
@@ -112,21 +112,21 @@ func gemmPartAVX512(part int, kc int, a []float32, b []float32, c []float32, ldc
 func gemmPartAVX512Asm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
 
 // gemmRowsAVX512 works like gemmRowsGo.
-func gemmRowsAVX512(kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool) {
-	a = a[:5*lda+kc]
+func gemmRowsAVX512(rows int, kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
+	a = a[:(rows-1)*lda+kc]
 	b = b[:panels*64*kc]
-	c = c[:5*ldc+panels*64]
+	c = c[:(rows-1)*ldc+panels*64]
 	if raceEnabled {
-		raceRead(a, 6, lda, kc)
+		raceRead(a, rows, lda, kc)
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, 6, ldc, panels*64)
-		raceWrite(c, 6, ldc, panels*64)
+		raceRead(c, rows, ldc, panels*64)
+		raceWrite(c, rows, ldc, panels*64)
 	}
-	gemmRowsAVX512Asm(kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmRowsAVX512Asm(rows, kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
 
 //go:noescape
-func gemmRowsAVX512Asm(kc int, panels int, a *float32, lda int, b *float32, c *float32, ldc int, acc bool)
+func gemmRowsAVX512Asm(rows int, kc int, panels int, a *float32, lda int, b *float32, c *float32, ldc int, acc bool, ahead int, skip int)
 
 // packRowsMRAVX512 works like packRowsMRGo.
 func packRowsMRAVX512(dst []float32, src []float32, kc int, ld int) {
@@ -1011,7 +1011,7 @@ var tierAVX2 = Tier{
 	NR:                16,
 	Lanes:             8,
 	KC:                352,
-	NC:                256,
+	NC:                128,
 	MC:                256,
 	Work:              4194304,
 	DotRows:           2,
@@ -1078,21 +1078,21 @@ var tierAVX2 = Tier{
 }
 
 // gemmAVX2 works like gemmGo.
-func gemmAVX2(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+func gemmAVX2(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
 	a = a[:6*kc]
 	b = b[:panels*16*kc]
-	c = c[:5*ldc+panels*16]
+	c = c[:(6-1)*ldc+panels*16]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
 		raceRead(c, 6, ldc, panels*16)
 		raceWrite(c, 6, ldc, panels*16)
 	}
-	gemmAVX2Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmAVX2Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
 
 //go:noescape
-func gemmAVX2Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemmAVX2Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool, ahead int, skip int)
 
 // gemmPartAVX2 works like gemmPartGo.
 func gemmPartAVX2(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
@@ -1112,21 +1112,21 @@ func gemmPartAVX2(part int, kc int, a []float32, b []float32, c []float32, ldc i
 func gemmPartAVX2Asm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
 
 // gemmRowsAVX2 works like gemmRowsGo.
-func gemmRowsAVX2(kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool) {
-	a = a[:5*lda+kc]
+func gemmRowsAVX2(rows int, kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
+	a = a[:(rows-1)*lda+kc]
 	b = b[:panels*16*kc]
-	c = c[:5*ldc+panels*16]
+	c = c[:(rows-1)*ldc+panels*16]
 	if raceEnabled {
-		raceRead(a, 6, lda, kc)
+		raceRead(a, rows, lda, kc)
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, 6, ldc, panels*16)
-		raceWrite(c, 6, ldc, panels*16)
+		raceRead(c, rows, ldc, panels*16)
+		raceWrite(c, rows, ldc, panels*16)
 	}
-	gemmRowsAVX2Asm(kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmRowsAVX2Asm(rows, kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
 
 //go:noescape
-func gemmRowsAVX2Asm(kc int, panels int, a *float32, lda int, b *float32, c *float32, ldc int, acc bool)
+func gemmRowsAVX2Asm(rows int, kc int, panels int, a *float32, lda int, b *float32, c *float32, ldc int, acc bool, ahead int, skip int)
 
 // packRowsMRAVX2 works like packRowsMRGo.
 func packRowsMRAVX2(dst []float32, src []float32, kc int, ld int) {
@@ -2005,21 +2005,21 @@ func panelGradAVX2(rows int, s []float32, dp []float32, lse []float32, delta []f
 func panelGradAVX2Asm(rows int, s *float32, dp *float32, lse *float32, delta *float32, scale float32)
 
 // gemmPairsAVX512BF16 works like gemmPairsGo.
-func gemmPairsAVX512BF16(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+func gemmPairsAVX512BF16(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
 	a = a[:6*kc]
 	b = b[:panels*64*kc]
-	c = c[:5*ldc+panels*64]
+	c = c[:(6-1)*ldc+panels*64]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
 		raceRead(c, 6, ldc, panels*64)
 		raceWrite(c, 6, ldc, panels*64)
 	}
-	gemmPairsAVX512BF16Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmPairsAVX512BF16Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
 
 //go:noescape
-func gemmPairsAVX512BF16Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemmPairsAVX512BF16Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool, ahead int, skip int)
 
 // gemmPairsPartAVX512BF16 works like gemmPairsPartGo.
 func gemmPairsPartAVX512BF16(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {

@@ -11,7 +11,7 @@ var tierNEON = Tier{
 	NR:                16,
 	Lanes:             4,
 	KC:                352,
-	NC:                256,
+	NC:                128,
 	MC:                256,
 	Work:              4194304,
 	DotRows:           4,
@@ -78,21 +78,21 @@ var tierNEON = Tier{
 }
 
 // gemmNEON works like gemmGo.
-func gemmNEON(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool) {
+func gemmNEON(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
 	a = a[:6*kc]
 	b = b[:panels*16*kc]
-	c = c[:5*ldc+panels*16]
+	c = c[:(6-1)*ldc+panels*16]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
 		raceRead(c, 6, ldc, panels*16)
 		raceWrite(c, 6, ldc, panels*16)
 	}
-	gemmNEONAsm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmNEONAsm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
 
 //go:noescape
-func gemmNEONAsm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemmNEONAsm(kc int, panels int, a *float32, b *float32, c *float32, ldc int, acc bool, ahead int, skip int)
 
 // gemmPartNEON works like gemmPartGo.
 func gemmPartNEON(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
@@ -112,21 +112,21 @@ func gemmPartNEON(part int, kc int, a []float32, b []float32, c []float32, ldc i
 func gemmPartNEONAsm(part int, kc int, a *float32, b *float32, c *float32, ldc int, acc bool)
 
 // gemmRowsNEON works like gemmRowsGo.
-func gemmRowsNEON(kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool) {
-	a = a[:5*lda+kc]
+func gemmRowsNEON(rows int, kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
+	a = a[:(rows-1)*lda+kc]
 	b = b[:panels*16*kc]
-	c = c[:5*ldc+panels*16]
+	c = c[:(rows-1)*ldc+panels*16]
 	if raceEnabled {
-		raceRead(a, 6, lda, kc)
+		raceRead(a, rows, lda, kc)
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, 6, ldc, panels*16)
-		raceWrite(c, 6, ldc, panels*16)
+		raceRead(c, rows, ldc, panels*16)
+		raceWrite(c, rows, ldc, panels*16)
 	}
-	gemmRowsNEONAsm(kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
+	gemmRowsNEONAsm(rows, kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
 
 //go:noescape
-func gemmRowsNEONAsm(kc int, panels int, a *float32, lda int, b *float32, c *float32, ldc int, acc bool)
+func gemmRowsNEONAsm(rows int, kc int, panels int, a *float32, lda int, b *float32, c *float32, ldc int, acc bool, ahead int, skip int)
 
 // packRowsMRNEON works like packRowsMRGo.
 func packRowsMRNEON(dst []float32, src []float32, kc int, ld int) {

@@ -19,8 +19,9 @@ func tileVecs(isa ISA) int {
 }
 
 // Blocks of k and of columns: of B they are to stay in the second cache, of
-// which another thread of the core may hold half, and in which rows of A and c come
-// and go. Processors with AVX-512 have at least 512 KiB there, others 256.
+// which another thread of the core may hold half, beside the part of the next block
+// that is fetched ahead and rows of A and c that come and go. Processors with AVX-512
+// have at least 1 MiB there, others 256 KiB.
 const (
 	blockM   = 256
 	taskWork = 1 << 22
@@ -28,14 +29,14 @@ const (
 
 func blockN(isa ISA) int {
 	if isa.Lanes() == 16 {
-		return 128
+		return 256
 	}
-	return 256
+	return 128
 }
 
 func blockK(isa ISA) int {
 	if isa.Lanes() == 16 {
-		return 512
+		return 384
 	}
 	return 352
 }
@@ -43,13 +44,15 @@ func blockK(isa ISA) int {
 // product is one micro-kernel while it is described.
 type product struct {
 	*Kernel
-	a          []G // a panel of A, or a pointer to each of its rows
-	b, c, row  G   // a panel of B, the tile of c, a row of it
-	next       G   // the panel of A behind this one, if it is to be fetched
-	count, ld  G   // k to come, bytes from row to row
-	rows, vecs int
-	sums       []V
-	mulAdd     func(sum, a, b V) // of words of the panels
+	a           G     // a panel of A,
+	inPlace     *rows // or its rows in memory
+	b, c, row   G     // a panel of B, the tile of c, a row of it
+	next        G     // the panel of A behind this one, if it is to be fetched
+	ahead, skip G     // what else is to be fetched, if anything
+	count, ld   G     // k to come, bytes from row to row
+	rows, vecs  int
+	sums        []V
+	mulAdd      func(sum, a, b V) // of words of the panels
 }
 
 func (x *product) sum(i, j int) V { return x.sums[i*x.vecs+j] }
@@ -59,7 +62,7 @@ func (x *product) columnBytes() int { return tileVecs(x.ISA) * x.Lanes() * 4 }
 
 // step adds the products of copies consecutive k.
 func (x *product) step(copies int) {
-	packed := len(x.a) == 1
+	packed := x.inPlace == nil
 	for u := 0; u < copies; u++ {
 		if x.Tier() == "neon" && copies > 1 && packed {
 			x.pair(u)
@@ -70,9 +73,9 @@ func (x *product) step(copies int) {
 		for i := range x.rows {
 			var a V
 			if packed {
-				a = x.BroadcastAt(x.a[0], (u*tileRows+i)*4)
+				a = x.BroadcastAt(x.a, (u*tileRows+i)*4)
 			} else {
-				a = x.BroadcastAt(x.a[i], u*4)
+				a = x.inPlace.broadcast(i, u*4)
 			}
 			for j := range x.vecs {
 				x.mulAdd(x.sum(i, j), a, b[j])
@@ -85,10 +88,29 @@ func (x *product) step(copies int) {
 		}
 		x.AddImm(x.next, copies*tileRows*4)
 	}
-	for _, a := range x.a {
-		x.AddImm(a, copies*tileRows/len(x.a)*4)
+	if x.ahead > 0 && copies > 1 {
+		x.fetch(copies)
+	}
+	if packed {
+		x.AddImm(x.a, copies*tileRows*4)
+	} else {
+		x.inPlace.advance(copies)
 	}
 	x.AddImm(x.b, copies*x.columnBytes())
+}
+
+// aheadLines is how many cache lines follow each other in what is fetched ahead.
+const aheadLines = 8
+
+// fetch asks the second cache for a line of what is needed after this product, and
+// goes on to the next line: skip bytes further after each aheadLines.
+func (x *product) fetch(copies int) {
+	x.PrefetchSecond(x.ahead, 0)
+	x.AddImm(x.ahead, 64)
+	same := x.Label()
+	x.TestJump(x.count, (aheadLines-1)*copies, same)
+	x.AddG(x.ahead, x.skip)
+	x.Bind(same)
 }
 
 // columns loads the vectors of B of one k.
@@ -109,7 +131,7 @@ func (x *product) pair(u int) {
 		for i := range x.rows {
 			e := v*tileRows + i
 			if a[e/4] == 0 {
-				a[e/4] = x.LoadAt(x.a[0], u*tileRows*4+e/4*16)
+				a[e/4] = x.LoadAt(x.a, u*tileRows*4+e/4*16)
 			}
 			lane := uint32(e % 4)
 			for j := range x.vecs {
@@ -164,24 +186,30 @@ func (x *product) describe(unroll int, acc *Param) {
 
 // params are those of a micro-kernel. Which part of c it touches, they say as
 // Go expressions.
-type params struct{ kc, panels, a, lda, b, c, ldc, acc *Param }
+type params struct{ rows, kc, panels, a, lda, b, c, ldc, acc, ahead, skip *Param }
 
 // declare declares the parameters of a kernel for a row of tiles. Rows of A
-// that lie in memory are lda apart, those of a panel are side by side.
+// that lie in memory are lda apart and may be fewer than those of the tile; those
+// of a panel are side by side.
 func (x *product) declare(packed bool) (p params) {
 	x.rows, x.vecs = tileRows, tileVecs(x.ISA)
-	width := fmt.Sprintf("panels*%d", x.vecs*x.Lanes())
+	width, rows := fmt.Sprintf("panels*%d", x.vecs*x.Lanes()), strconv.Itoa(tileRows)
+	if !packed {
+		rows = "rows"
+		p.rows = x.Arg(rows, Int)
+	}
 	p.kc, p.panels = x.Arg("kc", Int), x.Arg("panels", Int)
 	p.a = x.In("a", F32)
 	if packed {
-		p.a.Need(fmt.Sprintf("%d*kc", tileRows))
+		p.a.Need(rows + "*kc")
 	} else {
-		p.a.Need(fmt.Sprintf("%d*lda+kc", tileRows-1)).Rows(strconv.Itoa(tileRows), "lda", "kc")
+		p.a.Need("(rows-1)*lda+kc").Rows(rows, "lda", "kc")
 		p.lda = x.Arg("lda", Int)
 	}
 	p.b = x.In("b", F32).Need(width + "*kc")
-	p.c = x.InOut("c", F32).Need(fmt.Sprintf("%d*ldc+%s", tileRows-1, width)).Rows(strconv.Itoa(tileRows), "ldc", width)
+	p.c = x.InOut("c", F32).Need(fmt.Sprintf("(%s-1)*ldc+%s", rows, width)).Rows(rows, "ldc", width)
 	p.ldc, p.acc = x.Arg("ldc", Int), x.Arg("acc", Bool)
+	p.ahead, p.skip = x.Arg("ahead", Int), x.Arg("skip", Int)
 	return p
 }
 
@@ -193,47 +221,57 @@ func (x *product) begin(p params) {
 	x.LoadArg(x.c, p.c)
 	x.LoadArg(x.ld, p.ldc)
 	x.ShlImm(x.ld, 2)
+	if p.ahead != nil {
+		x.ahead, x.skip = x.Reg(), x.Reg()
+		x.LoadArg(x.ahead, p.ahead)
+		x.LoadArg(x.skip, p.skip)
+	}
 }
 
 // gemm is the micro-kernel of whole tiles.
-func gemm(k *Kernel) { wholeTiles(&product{Kernel: k, mulAdd: k.FMAInto}, true) }
+func gemm(k *Kernel) { wholeTiles(&product{Kernel: k, mulAdd: k.FMAInto}) }
 
-// gemmRows is gemm on rows of A in memory.
-func gemmRows(k *Kernel) { wholeTiles(&product{Kernel: k, mulAdd: k.FMAInto}, false) }
-
-func wholeTiles(x *product, packed bool) {
-	k, p := x.Kernel, x.declare(packed)
-	left, again := k.Reg(), k.Label()
+func wholeTiles(x *product) {
+	k, p := x.Kernel, x.declare(true)
 	x.begin(p)
+	left := k.Reg()
 	k.LoadArg(left, p.panels)
-	x.a = make([]G, 1, tileRows)
-	x.a[0] = k.Reg()
-	if packed {
-		x.next = k.Reg()
-	} else {
-		for range tileRows - 1 {
-			x.a = append(x.a, k.Reg())
-		}
-	}
+	x.a, x.next = k.Reg(), k.Reg()
+	again := k.Label()
 	k.Bind(again)
-	k.LoadArg(x.a[0], p.a)
+	k.LoadArg(x.a, p.a)
 	k.LoadArg(x.count, p.kc)
-	if packed {
-		k.MoveG(x.next, x.a[0])
-		for range tileRows * 4 {
-			k.AddG(x.next, x.count)
-		}
-	} else {
-		k.LoadArg(x.row, p.lda)
-		k.ShlImm(x.row, 2)
-		for i := 1; i < tileRows; i++ {
-			k.MoveG(x.a[i], x.a[i-1])
-			k.AddG(x.a[i], x.row)
-		}
+	k.MoveG(x.next, x.a)
+	for range tileRows * 4 {
+		k.AddG(x.next, x.count)
 	}
 	x.describe(4, p.acc)
 	k.AddImm(x.c, x.columnBytes())
 	k.SubJump(left, 1, Greater, again)
+}
+
+// gemmRows is gemm on rows of A in memory, as many as a tile has or fewer.
+func gemmRows(k *Kernel) {
+	x := &product{Kernel: k, mulAdd: k.FMAInto}
+	p := x.declare(false)
+	x.begin(p)
+	left, choice, end := k.Reg(), k.Reg(), k.Label()
+	k.LoadArg(left, p.panels)
+	k.LoadArg(choice, p.rows)
+	x.inPlace = newRows(k, p.a, p.lda, tileRows, 3)
+	for x.rows = 1; x.rows <= tileRows; x.rows++ {
+		again, next := k.Label(), k.Label()
+		k.SubJump(choice, 1, Greater, next)
+		k.Bind(again)
+		x.inPlace.point(p.a)
+		k.LoadArg(x.count, p.kc)
+		x.describe(4, p.acc)
+		k.AddImm(x.c, x.columnBytes())
+		k.SubJump(left, 1, Greater, again)
+		k.SubJump(x.count, 0, GreaterEqual, end) // always: no k is left
+		k.Bind(next)
+	}
+	k.Bind(end)
 }
 
 // gemmPart is a micro-kernel for each size that a tile may have at an edge: 2,
@@ -251,8 +289,8 @@ func partOfTile(x *product) {
 	p.c = k.InOut("c", F32).Need(fmt.Sprintf("(%s-1)*ldc+%s", rows, width)).Rows(rows, "ldc", width)
 	p.ldc, p.acc = k.Arg("ldc", Int), k.Arg("acc", Bool)
 	x.begin(p)
-	x.a = []G{k.Reg()}
-	k.LoadArg(x.a[0], p.a)
+	x.a = k.Reg()
+	k.LoadArg(x.a, p.a)
 	k.LoadArg(x.count, p.kc)
 	choice, end := k.Reg(), k.Label()
 	k.LoadArg(choice, part)

@@ -49,7 +49,7 @@ func vdpbf16ps(d, a, b int) [6]byte {
 func (k *Kernel) DotPairsInto(d, a, b V) { k.emit(ins{op: opDotPairs, d: d, s: [4]V{a, b, d}}) }
 
 // gemmPairs is gemm on panels of pairs.
-func gemmPairs(k *Kernel) { wholeTiles(&product{Kernel: k, mulAdd: k.DotPairsInto}, true) }
+func gemmPairs(k *Kernel) { wholeTiles(&product{Kernel: k, mulAdd: k.DotPairsInto}) }
 
 // gemmPairsPart is gemmPart on panels of pairs.
 func gemmPairsPart(k *Kernel) { partOfTile(&product{Kernel: k, mulAdd: k.DotPairsInto}) }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"graft/kernels/cpu/simd"
 )
 
 // TestFresh holds the files of package simd to what the program writes.
@@ -28,5 +30,12 @@ func TestFresh(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s is stale: run go generate ./kernels/cpu/simd", name)
 		}
+	}
+}
+
+// TestAheadLines holds the kernels to what is said of them.
+func TestAheadLines(t *testing.T) {
+	if aheadLines != simd.AheadLines {
+		t.Errorf("the kernels fetch %d lines that follow each other, package simd says %d", aheadLines, simd.AheadLines)
 	}
 }

@@ -102,8 +102,9 @@ const (
 	opAddG
 	opAddImm
 	opShlImm
-	opSubJump // g -= imm, jump to label if cond
-	opTestArg // jump to label if the Bool argument is false
+	opSubJump  // g -= imm, jump to label if cond
+	opTestArg  // jump to label if the Bool argument is false
+	opTestJump // jump to label if g has one of the bits of imm
 	opPrefetch
 	opLabel
 	opExtra // an instruction of x86 that has no operation of its own
@@ -369,6 +370,11 @@ func (k *Kernel) BroadcastAt(base G, off int) V {
 // Prefetch asks for a cache line.
 func (k *Kernel) Prefetch(base G, off int) { k.emit(ins{op: opPrefetch, mem: mem{base, off}}) }
 
+// PrefetchSecond asks the second cache for it.
+func (k *Kernel) PrefetchSecond(base G, off int) {
+	k.emit(ins{op: opPrefetch, imm: 1, mem: mem{base, off}})
+}
+
 // Extra emits an instruction that this instruction set alone has. In text, %d
 // stands for the registers of d and s in turn (d first; d < 1 is none), and %m
 // for the memory operand. upd says that d is read.
@@ -425,6 +431,11 @@ func (k *Kernel) SubJump(g G, x int, c Cond, label int) {
 		k.loops = append(k.loops, [2]int{at, len(k.code)})
 	}
 	k.emit(ins{op: opSubJump, g: g, imm: x, cond: c, label: label})
+}
+
+// TestJump jumps forward if g has one of some bits.
+func (k *Kernel) TestJump(g G, bits, label int) {
+	k.emit(ins{op: opTestJump, g: g, imm: bits, label: label})
 }
 
 // JumpUnless jumps if a Bool argument is false.

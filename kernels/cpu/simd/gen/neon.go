@@ -188,7 +188,10 @@ func (n neon) scalar(w *writer, in *ins) {
 		w.line("MOVBU %s+%d(FP), R15", in.param.name, in.param.off)
 		w.line("CBZ R15, l%d", in.label)
 	case opPrefetch:
-		w.line("PRFM %d(%s), PLDL1KEEP", in.mem.off, w.general(in.mem.base))
+		w.line("PRFM %d(%s), PLDL%dKEEP", in.mem.off, w.general(in.mem.base), in.imm+1)
+	case opTestJump:
+		w.line("TST $%d, %s", in.imm, g)
+		w.line("BNE l%d", in.label)
 	default:
 		panic(fmt.Sprintf("%s: neon cannot write operation %d", w.k.name, in.op))
 	}

@@ -75,17 +75,9 @@ func newRows(k *Kernel, src, ld *Param, n, step int) *rows {
 	k.LoadArg(x.ld, ld)
 	k.ShlImm(x.ld, bits.TrailingZeros(uint(src.kind.size())))
 	for i := 0; i < n; i += x.step {
-		p := k.Reg()
-		if i == 0 {
-			k.LoadArg(p, src)
-		} else {
-			k.MoveG(p, x.ptr[len(x.ptr)-1])
-			for range x.step {
-				k.AddG(p, x.ld)
-			}
-		}
-		x.ptr = append(x.ptr, p)
+		x.ptr = append(x.ptr, k.Reg())
 	}
+	x.point(src)
 	if x.step == 4 {
 		x.ld3 = k.Reg()
 		k.MoveG(x.ld3, x.ld)
@@ -95,10 +87,31 @@ func newRows(k *Kernel, src, ld *Param, n, step int) *rows {
 	return x
 }
 
+// point points to the beginnings of the rows.
+func (x *rows) point(src *Param) {
+	x.LoadArg(x.ptr[0], src)
+	for i, p := range x.ptr[1:] {
+		x.MoveG(p, x.ptr[i])
+		for range x.step {
+			x.AddG(p, x.ld)
+		}
+	}
+}
+
 // address is that of row i on x86.
 func (x *rows) address(i int) string {
 	p := x.ptr[i/x.step]
 	return x.at([]string{"(@0)", "(@0)(@1*1)", "(@0)(@1*2)", "(@0)(@2*1)"}[i%x.step], p, x.ld, max(x.ld3, 1))
+}
+
+// broadcast is an element of row i in all lanes.
+func (x *rows) broadcast(i, off int) V {
+	if x.Tier() == "neon" {
+		return x.BroadcastAt(x.ptr[i], off)
+	}
+	d := x.newV()
+	x.Extra(fmt.Sprintf("VBROADCASTSS %d%s, %s%%d", off, x.address(i), x.letter()), d, false, 0, 0)
+	return d
 }
 
 // load is the next elements of row i.
@@ -311,10 +324,20 @@ func packColumnsNRBF16(k *Kernel) {
 	})
 }
 
-// packColumnsMR copies rows of A. Four and two
-// elements are read and written, so that nothing beside them is touched.
+// packColumnsMR copies rows of A. Six lanes, or else four and two elements, are read
+// and written, so that nothing beside them is touched.
 func packColumnsMR(k *Kernel) {
+	if k.Lanes() == 16 {
+		k.Extra(fmt.Sprintf("MOVL $%#x, R12", 1<<tileRows-1), 0, false, 0, 0)
+		k.Extra("KMOVW R12, K1", 0, false, 0, 0)
+	}
 	packColumns(k, F32, tileRows, func(from, to G) {
+		if k.Lanes() == 16 {
+			six := k.newV()
+			k.Extra("VMOVUPS.Z %m, K1, Y%d", six, false, from, 0)
+			k.Extra("VMOVUPS Y%d, K1, %m", 0, false, to, 0, six)
+			return
+		}
 		four, two := k.newV(), k.newV()
 		if k.Tier() == "neon" {
 			k.StoreAt(to, 0, k.LoadAt(from, 0))

@@ -34,7 +34,7 @@ func (x x86) General() []string {
 
 func (x x86) Scratch(in *ins) int {
 	switch in.op {
-	case opMove, opLabel, opBroadcast, opArg, opMoveG, opAddG, opAddImm, opShlImm, opSubJump, opTestArg, opPrefetch, opExtra, opScalar, opTailMask:
+	case opMove, opLabel, opBroadcast, opArg, opMoveG, opAddG, opAddImm, opShlImm, opSubJump, opTestArg, opTestJump, opPrefetch, opExtra, opScalar, opTailMask:
 		return 0
 	case opLoad:
 		return b2i(!x.wide && in.kind != F32 && in.tail)
@@ -203,7 +203,10 @@ func (x x86) scalar(w *writer, in *ins) {
 		w.line("CMPB %s+%d(FP), $0", in.param.name, in.param.off)
 		w.line("JEQ l%d", in.label)
 	case opPrefetch:
-		w.line("PREFETCHT0 %s", x.address(w, in.mem))
+		w.line("PREFETCHT%d %s", in.imm, x.address(w, in.mem))
+	case opTestJump:
+		w.line("TESTQ $%d, %s", in.imm, g)
+		w.line("JNE l%d", in.label)
 	default:
 		panic(fmt.Sprintf("%s: %s cannot write operation %d", w.k.name, x.Tier(), in.op))
 	}
