@@ -54,7 +54,7 @@ func Open(threads string) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cpu: GRAFT_CPU: %w", err)
 	}
-	return &Backend{pool: newPool(n), tier: tier, pay: wakePay}, nil
+	return &Backend{pool: newPool(n, tier.Fetch), tier: tier, pay: wakePay}, nil
 }
 
 // Caps describes the processor.

@@ -47,8 +47,9 @@ type step struct {
 	reads  []operand
 	writes []operand
 	tasks  int
-	local  int // elements of the buffer that each goroutine needs
-	work   int // nanoseconds that one goroutine may take, roughly; set by add
+	local  int      // elements of the buffer that each goroutine needs
+	work   int      // nanoseconds that one goroutine may take, roughly; set by add
+	soon   *operand // what of the reads may be fetched before the step can begin: weights
 	bind   func(m *memory) task
 }
 
@@ -135,6 +136,15 @@ func (b *builder) locals() int {
 		n = max(n, s.local)
 	}
 	return (n + 15) / 16 * 16
+}
+
+// early is an operand that may be read before the steps that come before are done; nil if
+// it may not.
+func (b *builder) early(o operand) *operand {
+	if o.slot == kernels.Scratch || b.p.Slots[o.slot].Role != kernels.Persistent {
+		return nil
+	}
+	return &o
 }
 
 // memory is what steps are bound to.

@@ -49,13 +49,19 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 		return nil, err
 	}
 	m := &memory{slots: e.slots, temp: tmp, scratch: layout.Scratch, tier: b.tier, threads: b.pool.threads()}
-	for _, s := range e.steps {
+	pieces := make([][]extent, len(e.steps))
+	for i, s := range e.steps {
 		m.instr = s.instr
 		e.bound = append(e.bound, s.bind(m))
+		if s.soon != nil {
+			span := s.soon.span()
+			pieces[i] = []extent{{address(e.slots[span.Slot]) + int(span.Lo), int(span.Hi - span.Lo)}}
+		}
 	}
 	if e.groups, err = launches(e.steps, e.bound, pl.Groups, b.pay); err != nil {
 		return nil, fmt.Errorf("cpu: %s: %w", p.Name, err)
 	}
+	lookAhead(e.groups, pieces)
 	if err := e.takeLocals(bd.locals()); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}

@@ -129,7 +129,7 @@ func (b *builder) product(p product) {
 	if b.inParts(p, g) {
 		return
 	}
-	s := step{kernel: p.name, reads: []operand{p.a, p.b}, writes: []operand{p.c}}
+	s := step{kernel: p.name, reads: []operand{p.a, p.b}, writes: []operand{p.c}, soon: b.early(p.b)}
 	if p.bias != nil {
 		s.reads = append(s.reads, *p.bias)
 	}

@@ -11,7 +11,8 @@ type launch struct {
 	work  []task
 	ends  []int // per step: the tasks of it and of those before it
 	tasks int
-	wake  int // goroutines beside the caller that are worth waking; by shapes only
+	wake  int      // goroutines beside the caller that are worth waking; by shapes only
+	soon  []extent // what the next launch that streams memory will read
 }
 
 // newLaunch joins bound steps. A goroutine is woken for each pay nanoseconds
@@ -44,14 +45,18 @@ func (l *launch) alone(local []float32) {
 }
 
 // pool is the caller of run and goroutines that live as long as the backend. They
-// sleep in the system while they have nothing to do; nothing spins.
+// sleep in the system while they have nothing to do; nothing spins. Before they go to
+// sleep they fetch a part of what the next launches will read from memory: the memory
+// works while one goroutine does what cannot be shared, and a launch that opens
+// meanwhile need not wake them.
 //
 // One of them leads: it does small launches alone, opens one that pays for company,
 // and wakes others. Whoever is the last to leave a launch leads from there, so that
 // nobody is waited for who sleeps. Goroutines that wake up late find their launch
 // closed, or a later one open.
 type pool struct {
-	sleepers []sleeper // one per goroutine, the caller's first
+	fetch    func(addr, size int) // of simd.Tier
+	sleepers []sleeper            // one per goroutine, the caller's first
 	launches []launch
 	locals   [][]float32 // one per goroutine
 	at       int         // launch that is open or comes next; the leader's
@@ -61,7 +66,8 @@ type pool struct {
 	alive    sync.WaitGroup
 	_        [64]byte
 	inside   atomic.Int32 // goroutines in the open launch, or shut
-	_        [60]byte
+	opened   atomic.Int64 // launches so far; changes while shut
+	_        [48]byte
 	next     atomic.Int64 // task to take
 	_        [56]byte
 }
@@ -69,8 +75,8 @@ type pool struct {
 // shut is far below zero: nobody may enter.
 const shut = -1 << 30
 
-func newPool(threads int) *pool {
-	p := &pool{sleepers: make([]sleeper, threads)}
+func newPool(threads int, fetch func(addr, size int)) *pool {
+	p := &pool{fetch: fetch, sleepers: make([]sleeper, threads)}
 	p.inside.Store(shut)
 	for i := range p.sleepers {
 		p.sleepers[i] = newSleeper()
@@ -89,10 +95,10 @@ func (p *pool) threads() int { return len(p.sleepers) }
 func (p *pool) run(launches []launch, locals [][]float32) {
 	p.launches, p.locals, p.at = launches, locals, 0
 	p.done.Store(false)
-	p.lead(0)
+	p.help(0, p.lead(0))
 	for !p.done.Load() {
 		p.sleepers[0].sleep()
-		p.help(0)
+		p.help(0, errand{})
 	}
 	p.launches, p.locals = nil, nil
 }
@@ -105,12 +111,13 @@ func (p *pool) live(me int) {
 		if p.stop.Load() {
 			return
 		}
-		p.help(me)
+		p.help(me, errand{})
 	}
 }
 
-// lead goes on as goroutine me, to the end or until another is the last in a launch.
-func (p *pool) lead(me int) {
+// lead goes on as goroutine me, to the end or until another is the last in a launch. It
+// returns what may be fetched then.
+func (p *pool) lead(me int) errand {
 	for ; p.at < len(p.launches); p.at++ {
 		l := &p.launches[p.at]
 		if l.wake == 0 || p.threads() == 1 {
@@ -119,43 +126,50 @@ func (p *pool) lead(me int) {
 		}
 		p.leader = me
 		p.next.Store(0)
+		p.opened.Add(1)
 		p.inside.Store(1)
 		p.wakeBelow(l, 0)
-		if !p.drain(l, me) {
-			return
+		if last, soon := p.drain(l, me); !last {
+			return soon
 		}
 	}
 	p.done.Store(true)
 	if me != 0 {
 		p.sleepers[0].wake()
 	}
+	return errand{}
 }
 
-// help takes part in the open launch, if there is one.
-func (p *pool) help(me int) {
-	if !p.enter() {
-		return
-	}
-	l, rank := &p.launches[p.at], me-p.leader
-	if rank < 0 {
-		rank += p.threads()
-	}
-	p.wakeBelow(l, rank)
-	if p.drain(l, me) {
-		p.at++
-		p.lead(me)
+// help takes part in open launches for as long as the next one opens while it fetches
+// what is needed soon.
+func (p *pool) help(me int, soon errand) {
+	for p.enter(soon) {
+		l, rank := &p.launches[p.at], me-p.leader
+		if rank < 0 {
+			rank += p.threads()
+		}
+		p.wakeBelow(l, rank)
+		var last bool
+		if last, soon = p.drain(l, me); last {
+			p.at++
+			soon = p.lead(me)
+		}
 	}
 }
 
-// enter reports whether there is a launch to help with.
-func (p *pool) enter() bool {
+// enter reports whether there is a launch to help with, and not the one that was just
+// left. While there is none it fetches what is needed soon, and at the end gives up.
+func (p *pool) enter(soon errand) bool {
 	for {
 		n := p.inside.Load()
-		if n < 0 {
-			return false
+		if n >= 0 && p.opened.Load() != soon.after {
+			if p.inside.CompareAndSwap(n, n+1) {
+				return true
+			}
+			continue
 		}
-		if p.inside.CompareAndSwap(n, n+1) {
-			return true
+		if !soon.step(p.fetch) {
+			return false
 		}
 	}
 }
@@ -169,14 +183,15 @@ func (p *pool) wakeBelow(l *launch, rank int) {
 }
 
 // drain takes tasks until none is left, leaves the launch and reports whether me is
-// the last and closed it. One who enters meanwhile is the last instead.
-func (p *pool) drain(l *launch, me int) bool {
+// the last and closed it. One who enters meanwhile is the last instead. Others are told
+// what is needed soon.
+func (p *pool) drain(l *launch, me int) (last bool, soon errand) {
 	local := p.locals[me]
 	s, first := 0, 0
 	for {
 		i := int(p.next.Add(1)) - 1
 		if i >= l.tasks {
-			return p.inside.Add(-1) == 0 && p.inside.CompareAndSwap(0, shut)
+			break
 		}
 		for i >= l.ends[s] {
 			first = l.ends[s]
@@ -184,6 +199,12 @@ func (p *pool) drain(l *launch, me int) bool {
 		}
 		l.work[s](i-first, local)
 	}
+	soon.pieces, soon.after = l.soon, p.opened.Load() // not after the launch is left
+	if left := int(p.inside.Add(-1)); left > 0 {
+		soon.skip, soon.left = (left-1)*mostSoon, mostSoon
+		return false, soon
+	}
+	return p.inside.CompareAndSwap(0, shut), errand{}
 }
 
 func (p *pool) close() {

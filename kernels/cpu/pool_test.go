@@ -10,7 +10,7 @@ import (
 // goroutine of the pool takes one.
 func TestPoolMeets(t *testing.T) {
 	for _, threads := range []int{2, 3, 7, 64} {
-		p := newPool(threads)
+		p := newPool(threads, func(int, int) {})
 		locals := make([][]float32, threads)
 		for range 20 {
 			var all sync.WaitGroup
@@ -29,7 +29,7 @@ func TestPoolMeets(t *testing.T) {
 // goroutines at once.
 func TestPoolRunsEachTaskOnce(t *testing.T) {
 	const threads = 5
-	p := newPool(threads)
+	p := newPool(threads, func(int, int) {})
 	defer p.close()
 	locals := make([][]float32, threads)
 	for i := range locals {
@@ -63,7 +63,7 @@ func TestPoolRunsEachTaskOnce(t *testing.T) {
 // must see, whoever leads.
 func TestPoolInOrder(t *testing.T) {
 	for _, threads := range []int{1, 2, 3, 8} {
-		p := newPool(threads)
+		p := newPool(threads, func(int, int) {})
 		locals := make([][]float32, threads)
 		for i := range locals {
 			locals[i] = make([]float32, 1)

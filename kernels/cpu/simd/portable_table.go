@@ -15,7 +15,8 @@ var portable = Tier{
 	PackColumnsMR: packColumnsMRGo, PackColumnsNR: packColumnsNRGo,
 	PackRowsNRBF16: packRowsNRBF16Go, PackColumnsNRBF16: packColumnsNRBF16Go,
 
-	Dot: dotGo, Axpy: axpyGo, Scale: scaleGo,
+	Fetch: func(int, int) {},
+	Dot:   dotGo, Axpy: axpyGo, Scale: scaleGo,
 	Dots: oneDots(dotGo), DotsBF16: oneDots(dotBF16Go),
 	TileDots: tileDots(dotGo), TileDotsBF16: tileDots(dotBF16Go), DotRows: dotRowsGo,
 	Axpys: axpysGo, AxpysBF16: axpysBF16Go,

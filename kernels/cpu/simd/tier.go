@@ -65,6 +65,9 @@ type Tier struct {
 	// PairBF16 makes words of the elements of two rows; set where Pairs is.
 	PairBF16 func(y []float32, lo, hi []uint16)
 
+	// Fetch asks the second cache for the lines of size bytes from any address on.
+	Fetch func(addr, size int)
+
 	Dot   func(x, y []float32) (sum float32) // sum x y
 	Axpy  func(y, x []float32, a float32)    // y += a x
 	Scale func(y, x []float32, a float32)    // y = a x

@@ -2075,6 +2075,21 @@ l4:
 	VZEROUPPER
 	RET
 
+// func fetchAVX2Asm(addr int, size int)
+TEXT ·fetchAVX2Asm(SB), NOSPLIT, $64-16
+	MOVQ addr+0(FP), AX
+	MOVQ size+8(FP), BX
+	SUBQ $64, BX
+	JLT l2
+l1:
+	PREFETCHT1 0(AX)
+	ADDQ $64, AX
+	SUBQ $64, BX
+	JGE l1
+l2:
+	VZEROUPPER
+	RET
+
 // func dotAVX2Asm(x *float32, y *float32, n int) (sum float32)
 TEXT ·dotAVX2Asm(SB), NOSPLIT, $64-28
 	VMOVUPS ·avx2Pool<>+0(SB), Y6

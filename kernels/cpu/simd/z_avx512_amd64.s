@@ -3841,6 +3841,21 @@ l4:
 	VZEROUPPER
 	RET
 
+// func fetchAVX512Asm(addr int, size int)
+TEXT ·fetchAVX512Asm(SB), NOSPLIT, $64-16
+	MOVQ addr+0(FP), AX
+	MOVQ size+8(FP), BX
+	SUBQ $64, BX
+	JLT l2
+l1:
+	PREFETCHT1 0(AX)
+	ADDQ $64, AX
+	SUBQ $64, BX
+	JGE l1
+l2:
+	VZEROUPPER
+	RET
+
 // func dotAVX512Asm(x *float32, y *float32, n int) (sum float32)
 TEXT ·dotAVX512Asm(SB), NOSPLIT, $64-28
 	VMOVUPS ·avx512Pool<>+0(SB), Z6

@@ -3735,6 +3735,20 @@ l3:
 l4:
 	RET
 
+// func fetchNEONAsm(addr int, size int)
+TEXT ·fetchNEONAsm(SB), NOSPLIT, $64-16
+	MOVD addr+0(FP), R0
+	MOVD size+8(FP), R1
+	SUBS $64, R1, R1
+	BLT l2
+l1:
+	PRFM 0(R0), PLDL2KEEP
+	ADD $64, R0
+	SUBS $64, R1, R1
+	BGE l1
+l2:
+	RET
+
 // func dotNEONAsm(x *float32, y *float32, n int) (sum float32)
 TEXT ·dotNEONAsm(SB), NOSPLIT, $64-28
 	MOVD $·neonPool<>(SB), R14

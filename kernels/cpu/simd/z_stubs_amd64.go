@@ -24,6 +24,7 @@ var tierAVX512 = Tier{
 	PackColumnsNR:     packColumnsNRAVX512,
 	PackRowsNRBF16:    packRowsNRBF16AVX512,
 	PackColumnsNRBF16: packColumnsNRBF16AVX512,
+	Fetch:             fetchAVX512,
 	Dot:               dotAVX512,
 	Axpy:              axpyAVX512,
 	Scale:             scaleAVX512,
@@ -211,6 +212,16 @@ func packColumnsNRBF16AVX512(dst []float32, src []uint16, rows int, panels int, 
 
 //go:noescape
 func packColumnsNRBF16AVX512Asm(dst *float32, src *uint16, rows int, panels int, ld int, stride int)
+
+// fetchAVX512 works like fetchGo.
+func fetchAVX512(addr int, size int) {
+	if raceEnabled {
+	}
+	fetchAVX512Asm(addr, size)
+}
+
+//go:noescape
+func fetchAVX512Asm(addr int, size int)
 
 // dotAVX512 works like dotGo.
 func dotAVX512(x []float32, y []float32) (sum float32) {
@@ -1024,6 +1035,7 @@ var tierAVX2 = Tier{
 	PackColumnsNR:     packColumnsNRAVX2,
 	PackRowsNRBF16:    packRowsNRBF16AVX2,
 	PackColumnsNRBF16: packColumnsNRBF16AVX2,
+	Fetch:             fetchAVX2,
 	Dot:               dotAVX2,
 	Axpy:              axpyAVX2,
 	Scale:             scaleAVX2,
@@ -1211,6 +1223,16 @@ func packColumnsNRBF16AVX2(dst []float32, src []uint16, rows int, panels int, ld
 
 //go:noescape
 func packColumnsNRBF16AVX2Asm(dst *float32, src *uint16, rows int, panels int, ld int, stride int)
+
+// fetchAVX2 works like fetchGo.
+func fetchAVX2(addr int, size int) {
+	if raceEnabled {
+	}
+	fetchAVX2Asm(addr, size)
+}
+
+//go:noescape
+func fetchAVX2Asm(addr int, size int)
 
 // dotAVX2 works like dotGo.
 func dotAVX2(x []float32, y []float32) (sum float32) {

@@ -24,6 +24,7 @@ var tierNEON = Tier{
 	PackColumnsNR:     packColumnsNRNEON,
 	PackRowsNRBF16:    packRowsNRBF16NEON,
 	PackColumnsNRBF16: packColumnsNRBF16NEON,
+	Fetch:             fetchNEON,
 	Dot:               dotNEON,
 	Axpy:              axpyNEON,
 	Scale:             scaleNEON,
@@ -211,6 +212,16 @@ func packColumnsNRBF16NEON(dst []float32, src []uint16, rows int, panels int, ld
 
 //go:noescape
 func packColumnsNRBF16NEONAsm(dst *float32, src *uint16, rows int, panels int, ld int, stride int)
+
+// fetchNEON works like fetchGo.
+func fetchNEON(addr int, size int) {
+	if raceEnabled {
+	}
+	fetchNEONAsm(addr, size)
+}
+
+//go:noescape
+func fetchNEONAsm(addr int, size int)
 
 // dotNEON works like dotGo.
 func dotNEON(x []float32, y []float32) (sum float32) {

@@ -72,3 +72,18 @@ func narrowF16(k *Kernel) {
 	y, x := k.Out("y", F16), k.In("x", F32)
 	k.Loop(4, func(int) { k.Store(y, k.Load(x)) })
 }
+
+// fetch asks the second cache for the lines of size bytes from an address on.
+func fetch(k *Kernel) {
+	addr, size := k.Arg("addr", Int), k.Arg("size", Int)
+	at, left := k.Reg(), k.Reg()
+	k.LoadArg(at, addr)
+	k.LoadArg(left, size)
+	again, done := k.Label(), k.Label()
+	k.SubJump(left, 64, Less, done)
+	k.Bind(again)
+	k.PrefetchSecond(at, 0)
+	k.AddImm(at, 64)
+	k.SubJump(left, 64, GreaterEqual, again)
+	k.Bind(done)
+}

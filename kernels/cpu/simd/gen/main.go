@@ -67,6 +67,7 @@ var kernels = []description{
 	{"PackColumnsNR", packColumnsNR},
 	{"PackRowsNRBF16", packRowsNRBF16},
 	{"PackColumnsNRBF16", packColumnsNRBF16},
+	{"Fetch", fetch},
 	{"Dot", dot},
 	{"Axpy", axpy},
 	{"Scale", scale},
