@@ -49,12 +49,12 @@ func lowerFewAttention(b *builder, in kernels.Instr, d kernels.Dims) {
 	}
 	padded := blocks(x.rows, b.tier.DotRows) * b.tier.DotRows
 	b.add(step{
-		kernel: "attention_few", reads: append(reads, q, k, v), writes: []operand{part}, tasks: d.Get('B') * x.nk * x.splits,
+		kernel: "attention_few", reads: append(reads, q, k, v), writes: []operand{part}, tasks: d.Get('B') * x.nk * x.splits, soon: b.early(k, v),
 		local: padded*(x.hd+fewKeys) + 4*x.hd + 4*b.tier.DotRows,
 		bind:  func(m *memory) task { return bind(m).keys },
 	})
 	b.add(step{
-		kernel: "attention_few_join", reads: append(reads, part), writes: []operand{o, lse}, tasks: d.Get('B') * x.nk,
+		kernel: "attention_few_join", reads: append(reads, part), writes: []operand{o, lse}, tasks: d.Get('B') * x.nk, moves: 8 * x.splits * x.rows * x.nk * (x.hd + 2),
 		local: x.hd,
 		bind:  func(m *memory) task { return bind(m).join },
 	})

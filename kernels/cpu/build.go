@@ -47,9 +47,10 @@ type step struct {
 	reads  []operand
 	writes []operand
 	tasks  int
-	local  int      // elements of the buffer that each goroutine needs
-	work   int      // nanoseconds that one goroutine may take, roughly; set by add
-	soon   *operand // what of the reads may be fetched before the step can begin: weights
+	local  int       // elements of the buffer that each goroutine needs
+	work   int       // nanoseconds that one goroutine may take, roughly; set by add
+	moves  int       // bytes that it reads and writes, where that is little of its operands; else 0
+	soon   []operand // what of the reads is worth fetching before the step can begin
 	bind   func(m *memory) task
 }
 
@@ -126,6 +127,9 @@ func (b *builder) add(s step) {
 		}
 	}
 	s.work = int(bytes/8 + b.flops/16)
+	if s.moves > 0 {
+		s.work = s.moves / 8
+	}
 	b.steps = append(b.steps, s)
 }
 
@@ -138,13 +142,15 @@ func (b *builder) locals() int {
 	return (n + 15) / 16 * 16
 }
 
-// early is an operand that may be read before the steps that come before are done; nil if
-// it may not.
-func (b *builder) early(o operand) *operand {
-	if o.slot == kernels.Scratch || b.p.Slots[o.slot].Role != kernels.Persistent {
-		return nil
+// early is those of some operands that are worth fetching before the steps ahead of
+// theirs are done: weights and the like, of which these write nothing or little.
+func (b *builder) early(all ...operand) (os []operand) {
+	for _, o := range all {
+		if o.slot != kernels.Scratch && b.p.Slots[o.slot].Role == kernels.Persistent {
+			os = append(os, o)
+		}
 	}
-	return &o
+	return os
 }
 
 // memory is what steps are bound to.

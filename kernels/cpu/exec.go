@@ -53,9 +53,9 @@ func (b *Backend) Compile(p *kernels.Program, pl kernels.Plan, bind map[kernels.
 	for i, s := range e.steps {
 		m.instr = s.instr
 		e.bound = append(e.bound, s.bind(m))
-		if s.soon != nil {
-			span := s.soon.span()
-			pieces[i] = []extent{{address(e.slots[span.Slot]) + int(span.Lo), int(span.Hi - span.Lo)}}
+		for _, o := range s.soon {
+			span := o.span()
+			pieces[i] = append(pieces[i], extent{address(e.slots[span.Slot]) + int(span.Lo), int(span.Hi - span.Lo)})
 		}
 	}
 	if e.groups, err = launches(e.steps, e.bound, pl.Groups, b.pay); err != nil {

@@ -22,13 +22,13 @@ func smallM(t *simd.Tier, transB bool) int {
 	}
 }
 
-// streamWidth is how many columns of c a task makes: of a large b enough to
-// work for a while, of a small one few, so that there is something for many
-// goroutines. Where b is stored by rows, a task reads part of each, which must
-// not be short.
-func (g *gemmShape) streamWidth(p *product) int {
+// streamWidth is how many columns of c a task makes: enough to read for a while, since
+// the processor fetches a long stream ahead and is slow to begin one, and few enough
+// that no goroutine waits for long. Where b is stored by rows, a task reads part of
+// each, which must not be short. No bit of c depends on it.
+func (g *gemmShape) streamWidth(p *product, threads int) int {
 	column := g.k * p.b.dt.Size()
-	width := min(max(8<<10, g.n*column/64), 128<<10) / column
+	width := min(max(8<<10, g.n*column/(8*threads)), 128<<10) / column
 	if p.transB {
 		return min(g.n, max(4, width/4*4))
 	}
@@ -37,7 +37,7 @@ func (g *gemmShape) streamWidth(p *product) int {
 
 // smallProduct adds a step that streams b.
 func (b *builder) smallProduct(s step, p product, g gemmShape) {
-	width := g.streamWidth(&p)
+	width := g.streamWidth(&p, b.threads)
 	nt := blocks(g.n, width)
 	s.kernel += "_small"
 	s.tasks = nt * g.batch.count

@@ -11,7 +11,7 @@ func lowerGather(b *builder, in kernels.Instr, d kernels.Dims) {
 	row := d.Get('C') * x.dt.Size()
 	per := rowsPerTask(d.Get('C'))
 	b.add(step{
-		kernel: "gather", reads: []operand{x, ids}, writes: []operand{y}, tasks: blocks(n, per),
+		kernel: "gather", reads: []operand{x, ids}, writes: []operand{y}, tasks: blocks(n, per), moves: 2 * n * row,
 		bind: func(m *memory) task {
 			xb, id, yb := m.array(x).b, m.array(ids).i, m.array(y).b
 			return func(t int, _ []float32) {
@@ -34,7 +34,7 @@ func lowerPutRows(b *builder, in kernels.Instr, d kernels.Dims) {
 	row, stride := d.Get('C')*x.dt.Size(), x.stride[0]*x.dt.Size()
 	b.add(step{
 		// One task: equal ids are not allowed, but they must not race either.
-		kernel: "put_rows", reads: []operand{x, ids, y}, writes: []operand{y}, tasks: 1,
+		kernel: "put_rows", reads: []operand{x, ids, y}, writes: []operand{y}, tasks: 1, moves: 2 * n * row,
 		bind: func(m *memory) task {
 			xb, id, yb := m.array(x).b, m.array(ids).i, m.array(y).b
 			return func(int, []float32) {
@@ -53,7 +53,7 @@ func lowerEmbed(b *builder, in kernels.Instr, d kernels.Dims) {
 	n, v, c := d.Get('N'), d.Get('V'), d.Get('C')
 	per := rowsPerTask(c)
 	b.add(step{
-		kernel: "embed", reads: []operand{ids, table}, writes: []operand{y}, tasks: blocks(n, per), local: c,
+		kernel: "embed", reads: []operand{ids, table}, writes: []operand{y}, tasks: blocks(n, per), local: c, moves: n * c * (table.dt.Size() + y.dt.Size()),
 		bind: func(m *memory) task {
 			id, ta, ya := m.array(ids).i, m.array(table), m.array(y)
 			return func(t int, local []float32) {

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+
+	"graft/kernels"
+	"graft/kernels/cpu/simd"
 )
 
 // TestErrand fetches a part of several pieces of memory, each byte once and in order.
@@ -87,5 +90,23 @@ func TestPoolFetches(t *testing.T) {
 	}
 	if wrong.Load() != 0 {
 		t.Errorf("%d times something else was fetched", wrong.Load())
+	}
+}
+
+// TestWorkOfRows guesses the work of what touches some rows of a large operand by those
+// rows: nobody is to be woken for it.
+func TestWorkOfRows(t *testing.T) {
+	put := one("put_rows", kernels.PutRows, kernels.Attr{}).in(f32, nil, 2, 64).in(i32, ints(9), 2).out(f32, 100_000, 64)
+	gather := one("gather", kernels.Gather, kernels.Attr{}).in(f32, nil, 100_000, 64).in(i32, ints(9), 2).out(f32, 2, 64)
+	embed := one("embed", kernels.Embed, kernels.Attr{}).in(i32, ints(9), 2).in(b16, nil, 100_000, 64).out(f32, 2, 64)
+	for _, tr := range []*trial{put, gather, embed} {
+		b, err := build(tr.p, simd.Best(), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		twice := append(b.steps, b.steps...)
+		if l := newLaunch(twice, make([]task, 2), wakePay); l.wake > 0 || b.steps[0].work == 0 {
+			t.Errorf("%s: work %d, %d to wake, want some work and nobody", tr.name, b.steps[0].work, l.wake)
+		}
 	}
 }
