@@ -18,6 +18,7 @@ const (
 	eager   = "PyTorch eager"
 	compile = "torch.compile"
 	blas    = "libraries"
+	pairs   = "Graft in the mode " + versus.Pairs
 )
 
 // A turn is at least one run, and ends after so many or so long.
@@ -48,6 +49,8 @@ func (f *field) measure(ctx context.Context, c versus.Case, threads int) (versus
 		f.close()
 		defer f.close()
 		asked = append(asked, versus.Named{Name: eager, Only: "eager"}, versus.Named{Name: compile, Only: "compile"})
+	case versus.KindWidened:
+		asked = append(asked, versus.Named{Name: pairs})
 	case versus.KindMatMul:
 		asked = append(asked, versus.Named{Name: torch}, versus.Named{Name: blas})
 	case versus.KindAttention, versus.KindAttentionBwd:
@@ -95,7 +98,9 @@ func (f *field) side(name string, threads int) (*versus.Process, error) {
 		return nil, err
 	}
 	f.running[key] = p
-	maps.Copy(f.rep.Versions, p.Hello.Versions)
+	if name != pairs {
+		maps.Copy(f.rep.Versions, p.Hello.Versions)
+	}
 	f.rep.Resident[name] = p.Hello.Resident
 	for _, m := range p.Hello.Missing {
 		if !slices.Contains(f.rep.Missing, m) {
@@ -107,12 +112,16 @@ func (f *field) side(name string, threads int) (*versus.Process, error) {
 
 func (f *field) start(name string, threads int) (*versus.Process, error) {
 	n := fmt.Sprint(threads)
-	if name == ours {
+	if name == ours || name == pairs {
 		exe, err := os.Executable()
 		if err != nil {
 			return nil, err
 		}
-		return versus.Start(nil, exe, "-serve", "cpu:"+n)
+		var env []string
+		if name == pairs {
+			env = []string{"GRAFT_CPU=" + versus.Pairs}
+		}
+		return versus.Start(env, exe, "-serve", "cpu:"+n)
 	}
 	if f.o.python == "" {
 		return nil, fmt.Errorf("no Python interpreter was given")

@@ -73,8 +73,9 @@ func number(x float64) string {
 }
 
 // ratio is the median of the rounds' ratios, with the least and the largest.
-func (r *row) ratio(variant string) string {
-	q := r.Ratios(variant)
+func (r *row) ratio(variant string) string { return spread(r.Ratios(variant)) }
+
+func spread(q []float64) string {
 	if len(q) == 0 {
 		return ""
 	}
@@ -124,10 +125,11 @@ var gemmSection = section{
 }
 
 var widenedSection = section{
-	title: "GEMM, weights in bf16", about: "GFLOP/s of Graft, M x N x K, B as (N, K), beside the same product with weights in f32.",
-	head: []string{"product", "threads", "weights in f32", "weights in bf16", "bf16 / f32"},
+	title: "GEMM, weights in bf16", about: "GFLOP/s of Graft, M x N x K, B as (N, K), beside the same product with weights in f32; and with both in bf16 by VDPBF16PS, in the mode " + versus.Pairs + ".",
+	head: []string{"product", "threads", "weights in f32", "weights in bf16", "bf16 / f32", "both, VDPBF16PS", "VDPBF16PS / f32"},
 	row: func(r *row) []string {
-		return []string{r.Case.Name, fmt.Sprint(r.Threads), r.gigaflops("f32"), r.gigaflops(versus.Graft), r.ratio("f32")}
+		return []string{r.Case.Name, fmt.Sprint(r.Threads), r.gigaflops("f32"), r.gigaflops(versus.Graft), r.ratio("f32"),
+			r.gigaflops(versus.Pairs), spread(r.RatiosOf(versus.Pairs, "f32"))}
 	},
 }
 

@@ -119,7 +119,8 @@ func LinearCE(n int, s Shape, dtype string, head bool) Case {
 	return c
 }
 
-// Widened is x wT of m rows by weights (n, k) in bf16, beside the same in f32.
+// Widened is x wT of m rows by weights (n, k) in bf16, beside the same in f32, or with
+// both in bf16 where pairs of them are multiplied.
 func Widened(m, k, n int) Case {
 	c := MatMul("", "f32", m, k, n, false, true)
 	c.Kind, c.Name = KindWidened, fmt.Sprintf("%dx%dx%d", m, n, k)

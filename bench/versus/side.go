@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"graft/kernels"
@@ -49,6 +50,10 @@ func NewLocal(be kernels.Backend) *Local { return &Local{be: be} }
 // Graft is the name of Graft's own variant.
 const Graft = "graft"
 
+// Pairs is the numeric mode in which the processor multiplies pairs of bf16, and the
+// variant of a product with both operands in bf16: all that is run in that mode.
+const Pairs = "avx512_bf16"
+
 // prepare replaces the case by another one.
 func (l *Local) prepare(c Case) (err error) {
 	if l.runners != nil && sameCase(l.prepared, c) {
@@ -76,6 +81,11 @@ func (l *Local) prepare(c Case) (err error) {
 	case KindWidened:
 		plain := c
 		plain.Kind = KindMatMul
+		if strings.Contains(l.be.Caps().Fingerprint, Pairs) {
+			plain.DType = "bf16"
+			op(Pairs, plain)
+			break
+		}
 		op(Graft, c)
 		op("f32", plain)
 	case KindElementwise:

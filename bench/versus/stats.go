@@ -21,9 +21,12 @@ func Median(x []float64) float64 {
 func (r *Result) Seconds(variant string) float64 { return Median(slices.Concat(r.Times[variant]...)) }
 
 // Ratios are a variant's time by Graft's, round by round: above 1 Graft is faster.
-func (r *Result) Ratios(variant string) (q []float64) {
-	for i := range min(len(r.Times[Graft]), len(r.Times[variant])) {
-		q = append(q, Median(r.Times[variant][i])/Median(r.Times[Graft][i]))
+func (r *Result) Ratios(variant string) []float64 { return r.RatiosOf(Graft, variant) }
+
+// RatiosOf are b's time by a's, round by round: above 1 a is faster.
+func (r *Result) RatiosOf(a, b string) (q []float64) {
+	for i := range min(len(r.Times[a]), len(r.Times[b])) {
+		q = append(q, Median(r.Times[b][i])/Median(r.Times[a][i]))
 	}
 	return q
 }
