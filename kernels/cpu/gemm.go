@@ -148,7 +148,7 @@ func (b *builder) product(p product) {
 		s.reads[0] = pa
 	}
 	if g.packB {
-		s.reads[1] = pb
+		s.reads[1], s.soon = pb, nil
 	}
 	t := b.tier
 	s.tasks = g.mt * g.nt * g.batch.count

@@ -59,6 +59,7 @@ func (b *builder) packed(p product, g gemmShape) (pa, pb operand) {
 		x := newPacking(g, g.n, t.NR, !p.transB)
 		pb = b.panels(1, x.padded*g.k)
 		s.reads, s.writes = append(s.reads, p.b), append(s.writes, pb)
+		s.soon = b.early(p.b)
 		sides = append(sides, x)
 	}
 	if sides == nil {
