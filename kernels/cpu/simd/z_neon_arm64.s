@@ -3551,14 +3551,15 @@ l1:
 	WORD $0x3d8010a1 // STR Q1, [R5+64]
 	WORD $0x3d8020a4 // STR Q4, [R5+128]
 	WORD $0x3d8030a0 // STR Q0, [R5+192]
+	ADD $256, R5
 	ADD $16, R1
 	ADD $16, R2
 	ADD $16, R3
 	ADD $16, R4
-	ADD $256, R5
 	SUBS $4, R6, R6
 	BGE l1
 l2:
+	ADD $4, R6
 	RET
 
 // func packColumnsMRNEONAsm(dst *float32, src *float32, rows int, panels int, ld int, stride int)
@@ -3679,14 +3680,15 @@ l1:
 	WORD $0x3d8060a1 // STR Q1, [R5+384]
 	WORD $0x4e251c00 // AND V0.4S, V0.4S, V5.4S
 	WORD $0x3d8070a0 // STR Q0, [R5+448]
+	ADD $512, R5
 	ADD $16, R1
 	ADD $16, R2
 	ADD $16, R3
 	ADD $16, R4
-	ADD $512, R5
 	SUBS $8, R6, R6
 	BGE l1
 l2:
+	ADD $8, R6
 	RET
 
 // func packColumnsNRBF16NEONAsm(dst *float32, src *uint16, rows int, panels int, ld int, stride int)

@@ -124,18 +124,29 @@ func (x *rows) load(i int) V {
 	return d
 }
 
-// quads is 128 bits each of rows i, i+4, ... of a vector's 128-bit parts.
-func (x *rows) quads(i int) V {
-	if x.Tier() == "neon" {
-		return x.LoadAt(x.ptr[i], 0)
+// quads is n times 128 bits of each row, one behind another: vectors q and i have in
+// their 128-bit parts those of rows i, i+4, ... All of a row is read before the next
+// one, since rows that are a multiple of 4 KiB apart share one place in the first
+// cache, which holds fewer lines than there are rows.
+func (x *rows) quads(n int) [][4]V {
+	all := make([][4]V, n)
+	insert := map[string]string{"Z": "VINSERTF32X4", "Y": "VINSERTF128"}
+	for i := range x.Lanes() {
+		for q := range all {
+			v := &all[q][i%4]
+			switch {
+			case x.Tier() == "neon":
+				*v = x.LoadAt(x.ptr[i], 16*q)
+			case i < 4:
+				*v = x.newV()
+				x.Extra(fmt.Sprintf("VMOVUPS %d%s, X%%d", 16*q, x.address(i)), *v, false, 0, 0)
+			default:
+				z := x.letter()
+				x.Extra(fmt.Sprintf("%s $%d, %d%s, %s%%[1]d, %s%%[1]d", insert[z], i/4, 16*q, x.address(i), z, z), *v, true, 0, 0)
+			}
+		}
 	}
-	d := x.newV()
-	x.Extra(fmt.Sprintf("VMOVUPS %s, X%%d", x.address(i)), d, false, 0, 0)
-	insert := map[string]string{"Z": "VINSERTF32X4", "Y": "VINSERTF128"}[x.letter()]
-	for q := 1; q < x.Lanes()/4; q++ {
-		x.Extra(fmt.Sprintf("%s $%d, %s, %s%%[1]d, %s%%[1]d", insert, q, x.address(i+4*q), x.letter(), x.letter()), d, true, 0, 0)
-	}
-	return d
+	return all
 }
 
 // advance moves on by n elements of 32 bits.
@@ -171,20 +182,30 @@ func packRows(k *Kernel, kind Kind, columns int, put func(to G, row int, v V)) {
 	to, count := k.Reg(), k.Reg()
 	k.LoadArg(to, dst)
 	k.LoadArg(count, kc)
-	again, done := k.Label(), k.Label()
-	k.SubJump(count, columns, Less, done)
-	k.Bind(again)
-	var v [4]V
-	for i := range v {
-		v[i] = x.quads(i)
+	for _, quads := range turns(k.ISA) {
+		again, done := k.Label(), k.Label()
+		k.SubJump(count, quads*columns, Less, done)
+		k.Bind(again)
+		for _, v := range x.quads(quads) {
+			for i, r := range k.transpose4(v) {
+				put(to, i*nr*4, r)
+			}
+			k.AddImm(to, columns*nr*4)
+		}
+		x.advance(4 * quads)
+		k.SubJump(count, quads*columns, GreaterEqual, again)
+		k.Bind(done)
+		k.AddImm(count, quads*columns)
 	}
-	for i, r := range k.transpose4(v) {
-		put(to, i*nr*4, r)
+}
+
+// turns is how many times 128 bits of each row a turn of packing takes: with AVX-512,
+// whose registers hold them, whole lines of the cache as long as there are some.
+func turns(isa ISA) []int {
+	if isa.Lanes() == 16 {
+		return []int{4, 1}
 	}
-	x.advance(4)
-	k.AddImm(to, columns*nr*4)
-	k.SubJump(count, columns, GreaterEqual, again)
-	k.Bind(done)
+	return []int{1}
 }
 
 // packRowsMR transposes the rows of a panel of A.
