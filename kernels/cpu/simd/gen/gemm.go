@@ -20,8 +20,8 @@ func tileVecs(isa ISA) int {
 
 // Blocks of k and of columns: of B they are to stay in the second cache, of
 // which another thread of the core may hold half, beside the part of the next block
-// that is fetched ahead and rows of A and c that come and go. Processors with AVX-512
-// have at least 1 MiB there, others 256 KiB.
+// that is fetched ahead and rows of A and c that come and go. Servers with AVX-512 have
+// at least 1 MiB there, its smallest laptops 512 KiB, processors without it 256 KiB.
 const (
 	blockM   = 256
 	taskWork = 1 << 22
