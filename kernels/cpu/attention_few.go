@@ -54,7 +54,7 @@ func lowerFewAttention(b *builder, in kernels.Instr, d kernels.Dims) {
 		bind:  func(m *memory) task { return bind(m).keys },
 	})
 	b.add(step{
-		kernel: "attention_few_join", reads: append(reads, part), writes: []operand{o, lse}, tasks: d.Get('B') * x.nk, moves: 8 * x.splits * x.rows * x.nk * (x.hd + 2),
+		kernel: "attention_few_join", reads: append(reads, part), writes: []operand{o, lse}, tasks: d.Get('B') * x.nk, moves: 8 * d.Get('B') * x.splits * x.rows * x.nk * (x.hd + 2),
 		local: x.hd,
 		bind:  func(m *memory) task { return bind(m).join },
 	})
