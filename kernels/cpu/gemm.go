@@ -33,7 +33,8 @@ func lowerMatMul(b *builder, in kernels.Instr, _ kernels.Dims) {
 // gemmShape is the shape of a product and how it is cut. A tile of c is the
 // work of a task. It goes through the blocks of k, and for each through its
 // rows, MR at a time, against all columns: the panels of B in a block stay in
-// the second cache, and a panel of A in the first.
+// the second cache, and a panel of A in the first. Where one tile alone needs them, rows
+// of A are packed just before they are used.
 type gemmShape struct {
 	m, n, k int  // k counts words of packed panels: elements, or pairs of them
 	pairs   bool // words are pairs of bf16
@@ -52,6 +53,10 @@ type gemmShape struct {
 // mostPacked is the largest number of elements of an operand that are packed
 // for all tiles at once: 9 MiB of scratch with AVX-512.
 func mostPacked(t *simd.Tier) int { return 24 * t.KC * t.MC }
+
+// narrow is the most panels of B for which it does not pay to pack A where the
+// micro-kernel takes more rows of a panel than of memory.
+const narrow = 4
 
 // rows of c and of op(a), columns, and k.
 func (p *product) dims() (m, n, k int) {
@@ -80,11 +85,11 @@ func newGemmShape(p *product, t *simd.Tier, threads int) gemmShape {
 	// ahead.
 	const step = 4 * simd.AheadLines
 	g.kc = min(g.k, blocks(blocks(g.k, max(1, blocks(g.k, t.KC))), step)*step)
-	g.inPlace = !p.transA && p.a.dt == kernels.F32 && p.alpha == 1
+	g.inPlace = !p.transA && p.a.dt == kernels.F32 && p.alpha == 1 && (t.Rows == t.MR || g.n <= narrow*t.NR && g.n%t.NR == 0)
 	if g.batch.count == 1 && g.m*g.n*g.k >= 16*t.Work {
 		g.tm, g.tn = blocks(g.m, t.MR)*t.MR, min(t.NC, blocks(g.n, t.NR)*t.NR)
 		g.packA = g.n > g.tn && !g.inPlace
-		if p.c.dt != kernels.F32 || !g.packA && !g.inPlace { // part of the tile, or A, is in the task's buffer
+		if p.c.dt != kernels.F32 || p.transA && !g.packA { // part of the tile, or A, is in the task's buffer
 			g.tm = min(g.tm, t.MC/t.MR*t.MR)
 		}
 		enough := 1

@@ -55,12 +55,13 @@ type tileBuffers struct {
 func (l tileBuffers) size() int { return l.a + l.b + l.own + l.edge + l.buf }
 
 func (g *gemmShape) tileBuffers(p *product, t *simd.Tier) tileBuffers {
-	l := tileBuffers{edge: t.MR * t.NR, buf: g.tn}
+	l := tileBuffers{edge: t.MR * t.NR, buf: max(g.tn, 16*g.kc)}
 	switch {
-	case g.inPlace: // rows and columns at the edge of c
-		l.a = t.MR * g.kc
-	case !g.packA:
+	case g.packA:
+	case p.transA:
 		l.a = g.tm * g.kc
+	default: // a panel, where A is in place that of rows and columns at the edge of c
+		l.a = t.MR * g.kc
 	}
 	if !g.packB {
 		l.b = g.tn * g.kc
@@ -69,7 +70,7 @@ func (g *gemmShape) tileBuffers(p *product, t *simd.Tier) tileBuffers {
 		l.own = g.tm * g.tn
 	}
 	if p.a.dt != kernels.F32 || p.b.dt != kernels.F32 {
-		l.buf = max(16*g.kc, 8*g.tm, 8*g.tn)
+		l.buf = max(l.buf, 8*g.tm, 8*g.tn)
 	}
 	return l
 }
@@ -98,24 +99,25 @@ func (x *gemm) task(task int, local []float32) {
 		}
 		if x.gemmShape.packA {
 			ap = x.pa[k0*(blocks(x.m, mr)*mr)+i0*kc:]
-		} else if !x.inPlace {
+		} else if x.p.transA {
 			x.packA(ap, batch, i0, m, k0, kc, buf)
 		}
 		next := x.upcoming(task, k0)
-		next.spread(blocks(m, mr), n/nr, kc, bp)
+		next.spread(blocks(m, x.tileRows(m)), n/nr, kc, bp)
 		for i := 0; i < m; {
 			rows := x.tileRows(m - i)
 			acc := k0 > 0 || x.begin(w[i*ldw:], ldw, batch, i0+i, j0, rows, n, buf)
-			if !x.inPlace {
-				x.multiply(w[i*ldw:], ldw, ap[i*kc:], nil, bp, rows, n, kc, acc, edge, &next)
-				i += rows
-				continue
+			panel, inPlace := ap, []float32(nil)
+			if x.inPlace {
+				inPlace = x.a.f[x.batch.offset(0, batch)+(i0+i)*x.lda+k0:]
 			}
-			if n%nr > 0 {
-				x.packA(ap, batch, i0+i, rows, k0, kc, buf)
+			switch {
+			case x.gemmShape.packA || x.p.transA:
+				panel = ap[i*kc:]
+			case !x.inPlace || n%nr > 0:
+				x.packA(panel, batch, i0+i, rows, k0, kc, buf)
 			}
-			at := x.batch.offset(0, batch) + (i0+i)*x.lda + k0
-			x.multiply(w[i*ldw:], ldw, ap, x.a.f[at:], bp, rows, n, kc, acc, edge, &next)
+			x.multiply(w[i*ldw:], ldw, panel, inPlace, bp, rows, n, kc, acc, edge, &next)
 			i += rows
 		}
 	}
@@ -197,11 +199,14 @@ func (x *gemm) begin(w []float32, ldw, batch, i0, j0, m, n int, buf []float32) b
 // tileRows is how many of so many rows the next tiles take. Two tiles of four rows
 // take less time than one of six and one of two.
 func (x *gemm) tileRows(left int) int {
-	mr := x.mk.MR
-	if x.inPlace && mr == 6 && left > mr && left <= 8 {
+	most := x.mk.MR
+	if x.inPlace {
+		most = x.mk.Rows
+	}
+	if x.inPlace && most == 6 && left > most && left <= 8 {
 		return 4
 	}
-	return min(mr, left)
+	return min(most, left)
 }
 
 // multiply multiplies at most MR rows of A by the panels of B. Whole tiles take

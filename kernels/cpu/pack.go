@@ -10,7 +10,7 @@ import (
 // the edge is zero. The width w is the tier's MR or NR.
 
 // packRows packs n rows of kc contiguous elements each, ld apart, times alpha.
-// buf holds a row; with 16 rows it is faster for 16-bit types.
+// buf holds a row; with 16 rows it is faster for 16-bit types and at the edge.
 func packRows(dst []float32, x *array, off, ld, n, kc, w int, alpha float32, buf []float32) {
 	t := x.tier
 	group := t.MR // rows that are transposed at once
@@ -24,9 +24,13 @@ func packRows(dst []float32, x *array, off, ld, n, kc, w int, alpha float32, buf
 		}
 		for r := 0; r < min(w, n-i); r += group {
 			at := off + (i+r)*ld
-			if left := n - i - r; left >= group {
+			switch left := n - i - r; {
+			case left >= group:
 				packGroup(panel[r:], x, at, ld, kc, w, buf)
-			} else {
+			case group*kc <= len(buf):
+				rows := x.padded(at, ld, left, group, kc, buf)
+				packGroup(panel[r:], &rows, 0, kc, kc, w, nil)
+			default:
 				packByOne(panel[r:], x, at, ld, left, 0, kc, w, buf)
 			}
 		}
@@ -66,6 +70,16 @@ func packGroup(dst []float32, x *array, off, ld, kc, w int, buf []float32) {
 		done += n
 	}
 	packByOne(dst, x, off, ld, rows, done, kc, w, buf)
+}
+
+// padded is n rows of kc elements each, and behind them rows of zeros up to group, in buf.
+func (a *array) padded(off, ld, n, group, kc int, buf []float32) array {
+	for i := range n {
+		row := buf[i*kc:][:kc]
+		copy(row, a.load(off+i*ld, kc, row))
+	}
+	clear(buf[n*kc : group*kc])
+	return array{tier: a.tier, dt: kernels.F32, f: buf}
 }
 
 // packByOne packs columns [from, to) of n rows element by element.

@@ -251,7 +251,7 @@ func TestGemmRow(t *testing.T) {
 					if !slices.Equal(got.mem, want.mem) {
 						t.Fatalf("%s, kc %d, %d panels, acc %v: from a panel: got %v, want %v", tier.Name, kc, panels, acc, got.mem, want.mem)
 					}
-					for m := 1; m <= mr; m++ {
+					for m := 1; m <= tier.Rows; m++ {
 						got := &tile{m: m, n: panels * nr, ldc: want.ldc, mem: slices.Clone(start), was: start}
 						tier.GemmRows(m, kc, panels, rows[:(m-1)*lda+kc], lda, b, got.c(), got.ldc, acc, r.Int(), -r.Int())
 						end := got.ldc + 1 + (m-1)*got.ldc + got.n

@@ -10,7 +10,7 @@ import (
 var portable = Tier{
 	Name: "portable",
 
-	Gemm: gemmGo, GemmRows: gemmRowsGo, MR: 4, NR: 2, Lanes: 2, KC: 384, NC: 256, MC: 256, Work: 1 << 18,
+	Gemm: gemmGo, GemmRows: gemmRowsGo, MR: 4, Rows: 4, NR: 2, Lanes: 2, KC: 384, NC: 256, MC: 256, Work: 1 << 18,
 	PackRowsMR: packRowsMRGo, PackRowsNR: packRowsNRGo,
 	PackColumnsMR: packColumnsMRGo, PackColumnsNR: packColumnsNRGo,
 	PackRowsNRBF16: packRowsNRBF16Go, PackColumnsNRBF16: packColumnsNRBF16Go,

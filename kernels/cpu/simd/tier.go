@@ -16,7 +16,7 @@ type Tier struct {
 	// NR), which lie one behind another: c[i*ldc+j] = sum over k of a[k*MR+i] *
 	// b[k*NR+j] for the first, and so on to the right, added to c if acc is
 	// set. Lengths: MR*kc, panels*NR*kc, (MR-1)*ldc + panels*NR. GemmRows does
-	// so with 1 to MR rows of A as they lie in memory, and of c: a[i*lda+k]. It
+	// so with 1 to Rows rows of A as they lie in memory, and of c: a[i*lda+k]. It
 	// gives the same bits.
 	//
 	// Meanwhile they ask the second cache for the lines from the address ahead on,
@@ -25,6 +25,7 @@ type Tier struct {
 	Gemm          func(kc, panels int, a, b, c []float32, ldc int, acc bool, ahead, skip int)
 	GemmRows      func(rows, kc, panels int, a []float32, lda int, b, c []float32, ldc int, acc bool, ahead, skip int)
 	MR, NR, Lanes int // NR is a multiple of Lanes
+	Rows          int
 
 	// Blocks of a product: k that the micro-kernel should see at once, columns
 	// of B that are used together, and rows of c where they or those of A are

@@ -7,8 +7,9 @@ import "unsafe"
 // tierAVX512 is the tier avx512.
 var tierAVX512 = Tier{
 	Name:              "avx512",
-	MR:                6,
-	NR:                64,
+	MR:                12,
+	Rows:              8,
+	NR:                32,
 	Lanes:             16,
 	KC:                384,
 	NC:                256,
@@ -80,14 +81,14 @@ var tierAVX512 = Tier{
 
 // gemmAVX512 works like gemmGo.
 func gemmAVX512(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
-	a = a[:6*kc]
-	b = b[:panels*64*kc]
-	c = c[:(6-1)*ldc+panels*64]
+	a = a[:12*kc]
+	b = b[:panels*32*kc]
+	c = c[:(12-1)*ldc+panels*32]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, 6, ldc, panels*64)
-		raceWrite(c, 6, ldc, panels*64)
+		raceRead(c, 12, ldc, panels*32)
+		raceWrite(c, 12, ldc, panels*32)
 	}
 	gemmAVX512Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
@@ -97,14 +98,14 @@ func gemmAVX512Asm(kc int, panels int, a *float32, b *float32, c *float32, ldc i
 
 // gemmPartAVX512 works like gemmPartGo.
 func gemmPartAVX512(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
-	a = a[:6*kc]
-	b = b[:64*kc]
-	c = c[:((part/4*2+2)-1)*ldc+(part%4+1)*16]
+	a = a[:12*kc]
+	b = b[:32*kc]
+	c = c[:((part/2*2+2)-1)*ldc+(part%2+1)*16]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, (part/4*2 + 2), ldc, (part%4+1)*16)
-		raceWrite(c, (part/4*2 + 2), ldc, (part%4+1)*16)
+		raceRead(c, (part/2*2 + 2), ldc, (part%2+1)*16)
+		raceWrite(c, (part/2*2 + 2), ldc, (part%2+1)*16)
 	}
 	gemmPartAVX512Asm(part, kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
 }
@@ -115,13 +116,13 @@ func gemmPartAVX512Asm(part int, kc int, a *float32, b *float32, c *float32, ldc
 // gemmRowsAVX512 works like gemmRowsGo.
 func gemmRowsAVX512(rows int, kc int, panels int, a []float32, lda int, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
 	a = a[:(rows-1)*lda+kc]
-	b = b[:panels*64*kc]
-	c = c[:(rows-1)*ldc+panels*64]
+	b = b[:panels*32*kc]
+	c = c[:(rows-1)*ldc+panels*32]
 	if raceEnabled {
 		raceRead(a, rows, lda, kc)
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, rows, ldc, panels*64)
-		raceWrite(c, rows, ldc, panels*64)
+		raceRead(c, rows, ldc, panels*32)
+		raceWrite(c, rows, ldc, panels*32)
 	}
 	gemmRowsAVX512Asm(rows, kc, panels, unsafe.SliceData(a), lda, unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
@@ -131,11 +132,11 @@ func gemmRowsAVX512Asm(rows int, kc int, panels int, a *float32, lda int, b *flo
 
 // packRowsMRAVX512 works like packRowsMRGo.
 func packRowsMRAVX512(dst []float32, src []float32, kc int, ld int) {
-	dst = dst[:6*kc]
-	src = src[:5*ld+kc]
+	dst = dst[:12*kc]
+	src = src[:11*ld+kc]
 	if raceEnabled {
 		raceWrite(dst, 1, 0, len(dst))
-		raceRead(src, 6, ld, kc)
+		raceRead(src, 12, ld, kc)
 	}
 	packRowsMRAVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
 }
@@ -145,10 +146,10 @@ func packRowsMRAVX512Asm(dst *float32, src *float32, kc int, ld int)
 
 // packRowsNRAVX512 works like packRowsNRGo.
 func packRowsNRAVX512(dst []float32, src []float32, kc int, ld int) {
-	dst = dst[:max(0, (kc-1)*64+16)]
+	dst = dst[:max(0, (kc-1)*32+16)]
 	src = src[:15*ld+kc]
 	if raceEnabled {
-		raceWrite(dst, kc, 64, 16)
+		raceWrite(dst, kc, 32, 16)
 		raceRead(src, 16, ld, kc)
 	}
 	packRowsNRAVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
@@ -159,11 +160,11 @@ func packRowsNRAVX512Asm(dst *float32, src *float32, kc int, ld int)
 
 // packColumnsMRAVX512 works like packColumnsMRGo.
 func packColumnsMRAVX512(dst []float32, src []float32, rows int, panels int, ld int, stride int) {
-	dst = dst[:max(0, (panels-1)*stride+rows*6)]
-	src = src[:max(0, (rows-1)*ld+panels*6)]
+	dst = dst[:max(0, (panels-1)*stride+rows*12)]
+	src = src[:max(0, (rows-1)*ld+panels*12)]
 	if raceEnabled {
-		raceWrite(dst, panels, stride, rows*6)
-		raceRead(src, rows, ld, panels*6)
+		raceWrite(dst, panels, stride, rows*12)
+		raceRead(src, rows, ld, panels*12)
 	}
 	packColumnsMRAVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
 }
@@ -173,11 +174,11 @@ func packColumnsMRAVX512Asm(dst *float32, src *float32, rows int, panels int, ld
 
 // packColumnsNRAVX512 works like packColumnsNRGo.
 func packColumnsNRAVX512(dst []float32, src []float32, rows int, panels int, ld int, stride int) {
-	dst = dst[:max(0, (panels-1)*stride+rows*64)]
-	src = src[:max(0, (rows-1)*ld+panels*64)]
+	dst = dst[:max(0, (panels-1)*stride+rows*32)]
+	src = src[:max(0, (rows-1)*ld+panels*32)]
 	if raceEnabled {
-		raceWrite(dst, panels, stride, rows*64)
-		raceRead(src, rows, ld, panels*64)
+		raceWrite(dst, panels, stride, rows*32)
+		raceRead(src, rows, ld, panels*32)
 	}
 	packColumnsNRAVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
 }
@@ -187,10 +188,10 @@ func packColumnsNRAVX512Asm(dst *float32, src *float32, rows int, panels int, ld
 
 // packRowsNRBF16AVX512 works like packRowsNRBF16Go.
 func packRowsNRBF16AVX512(dst []float32, src []uint16, kc int, ld int) {
-	dst = dst[:max(0, (kc-1)*64+16)]
+	dst = dst[:max(0, (kc-1)*32+16)]
 	src = src[:15*ld+kc]
 	if raceEnabled {
-		raceWrite(dst, kc, 64, 16)
+		raceWrite(dst, kc, 32, 16)
 		raceRead(src, 16, ld, kc)
 	}
 	packRowsNRBF16AVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), kc, ld)
@@ -201,11 +202,11 @@ func packRowsNRBF16AVX512Asm(dst *float32, src *uint16, kc int, ld int)
 
 // packColumnsNRBF16AVX512 works like packColumnsNRBF16Go.
 func packColumnsNRBF16AVX512(dst []float32, src []uint16, rows int, panels int, ld int, stride int) {
-	dst = dst[:max(0, (panels-1)*stride+rows*64)]
-	src = src[:max(0, (rows-1)*ld+panels*64)]
+	dst = dst[:max(0, (panels-1)*stride+rows*32)]
+	src = src[:max(0, (rows-1)*ld+panels*32)]
 	if raceEnabled {
-		raceWrite(dst, panels, stride, rows*64)
-		raceRead(src, rows, ld, panels*64)
+		raceWrite(dst, panels, stride, rows*32)
+		raceRead(src, rows, ld, panels*32)
 	}
 	packColumnsNRBF16AVX512Asm(unsafe.SliceData(dst), unsafe.SliceData(src), rows, panels, ld, stride)
 }
@@ -961,10 +962,10 @@ func adamWAVX512Asm(w *float32, m *float32, v *float32, grad *float32, clip floa
 
 // panelSoftmaxAVX512 works like panelSoftmaxGo.
 func panelSoftmaxAVX512(rows int, s []float32, m []float32, l []float32, f []float32) {
-	s = s[:rows*64]
-	m = m[:64]
-	l = l[:64]
-	f = f[:64]
+	s = s[:rows*32]
+	m = m[:32]
+	l = l[:32]
+	f = f[:32]
 	if raceEnabled {
 		raceRead(s, 1, 0, len(s))
 		raceWrite(s, 1, 0, len(s))
@@ -982,8 +983,8 @@ func panelSoftmaxAVX512Asm(rows int, s *float32, m *float32, l *float32, f *floa
 
 // panelScaleAVX512 works like panelScaleGo.
 func panelScaleAVX512(rows int, s []float32, f []float32) {
-	s = s[:rows*64]
-	f = f[:64]
+	s = s[:rows*32]
+	f = f[:32]
 	if raceEnabled {
 		raceRead(s, 1, 0, len(s))
 		raceWrite(s, 1, 0, len(s))
@@ -997,10 +998,10 @@ func panelScaleAVX512Asm(rows int, s *float32, f *float32)
 
 // panelGradAVX512 works like panelGradGo.
 func panelGradAVX512(rows int, s []float32, dp []float32, lse []float32, delta []float32, scale float32) {
-	s = s[:rows*64]
-	dp = dp[:rows*64]
-	lse = lse[:64]
-	delta = delta[:64]
+	s = s[:rows*32]
+	dp = dp[:rows*32]
+	lse = lse[:32]
+	delta = delta[:32]
 	if raceEnabled {
 		raceRead(s, 1, 0, len(s))
 		raceWrite(s, 1, 0, len(s))
@@ -1019,6 +1020,7 @@ func panelGradAVX512Asm(rows int, s *float32, dp *float32, lse *float32, delta *
 var tierAVX2 = Tier{
 	Name:              "avx2",
 	MR:                6,
+	Rows:              6,
 	NR:                16,
 	Lanes:             8,
 	KC:                352,
@@ -2028,14 +2030,14 @@ func panelGradAVX2Asm(rows int, s *float32, dp *float32, lse *float32, delta *fl
 
 // gemmPairsAVX512BF16 works like gemmPairsGo.
 func gemmPairsAVX512BF16(kc int, panels int, a []float32, b []float32, c []float32, ldc int, acc bool, ahead int, skip int) {
-	a = a[:6*kc]
-	b = b[:panels*64*kc]
-	c = c[:(6-1)*ldc+panels*64]
+	a = a[:12*kc]
+	b = b[:panels*32*kc]
+	c = c[:(12-1)*ldc+panels*32]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, 6, ldc, panels*64)
-		raceWrite(c, 6, ldc, panels*64)
+		raceRead(c, 12, ldc, panels*32)
+		raceWrite(c, 12, ldc, panels*32)
 	}
 	gemmPairsAVX512BF16Asm(kc, panels, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc, ahead, skip)
 }
@@ -2045,14 +2047,14 @@ func gemmPairsAVX512BF16Asm(kc int, panels int, a *float32, b *float32, c *float
 
 // gemmPairsPartAVX512BF16 works like gemmPairsPartGo.
 func gemmPairsPartAVX512BF16(part int, kc int, a []float32, b []float32, c []float32, ldc int, acc bool) {
-	a = a[:6*kc]
-	b = b[:64*kc]
-	c = c[:((part/4*2+2)-1)*ldc+(part%4+1)*16]
+	a = a[:12*kc]
+	b = b[:32*kc]
+	c = c[:((part/2*2+2)-1)*ldc+(part%2+1)*16]
 	if raceEnabled {
 		raceRead(a, 1, 0, len(a))
 		raceRead(b, 1, 0, len(b))
-		raceRead(c, (part/4*2 + 2), ldc, (part%4+1)*16)
-		raceWrite(c, (part/4*2 + 2), ldc, (part%4+1)*16)
+		raceRead(c, (part/2*2 + 2), ldc, (part%2+1)*16)
+		raceWrite(c, (part/2*2 + 2), ldc, (part%2+1)*16)
 	}
 	gemmPairsPartAVX512BF16Asm(part, kc, unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), ldc, acc)
 }

@@ -8,6 +8,7 @@ import "unsafe"
 var tierNEON = Tier{
 	Name:              "neon",
 	MR:                6,
+	Rows:              6,
 	NR:                16,
 	Lanes:             4,
 	KC:                352,

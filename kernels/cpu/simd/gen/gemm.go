@@ -5,17 +5,34 @@ import (
 	"strconv"
 )
 
-// The micro-kernel keeps a tile of c of tileRows rows in registers: 6x64 on
-// AVX-512, 6x16 on AVX2 and NEON. A wide tile loads less for each product than
-// a tall one: an element of A takes a load, as a whole vector of B does.
-const tileRows = 6
+// The micro-kernel keeps a tile of c in registers: 12x32 on AVX-512, 6x16 on AVX2 and
+// NEON. A tall one needs less of B from the second cache. What makes up for its many
+// elements of A is that AVX-512 can multiply by an element in memory: on a core that
+// another thread shares, the number of instructions decides.
+
+// tileRows is the number of rows of the tile, those of a panel of A.
+func tileRows(isa ISA) int {
+	if isa.Lanes() == 16 {
+		return 12
+	}
+	return 6
+}
+
+// rowsInPlace is how many rows of A in memory a tile takes at most. With more, rows
+// that are a multiple of 4 KiB apart would drive each other out of the first cache.
+func rowsInPlace(isa ISA) int {
+	if isa.Lanes() == 16 {
+		return 8
+	}
+	return 6
+}
 
 // tileVecs is the number of vectors in a row of the tile.
 func tileVecs(isa ISA) int {
-	if isa.Lanes() == 8 {
-		return 2
+	if isa.Lanes() == 4 {
+		return 4
 	}
-	return 4
+	return 2
 }
 
 // Blocks of k and of columns: of B they are to stay in the second cache, of
@@ -53,12 +70,35 @@ type product struct {
 	rows, vecs  int
 	sums        []V
 	mulAdd      func(sum, a, b V) // of words of the panels
+	fromMemory  bool              // most elements of A are read by what multiplies
 }
 
 func (x *product) sum(i, j int) V { return x.sums[i*x.vecs+j] }
 
 // columnBytes is what one k takes in a panel of B.
 func (x *product) columnBytes() int { return tileVecs(x.ISA) * x.Lanes() * 4 }
+
+// panelBytes is what one k takes in a panel of A.
+func (x *product) panelBytes() int { return tileRows(x.ISA) * 4 }
+
+// multiplyRow adds the products of row i of A and the vectors b for copy u.
+func (x *product) multiplyRow(i, u int, b []V) {
+	var a V
+	switch {
+	case x.inPlace != nil:
+		a = x.inPlace.broadcast(i, u*4)
+	case x.fromMemory && i%4 > 0: // each vector reads the element: now and then is cheaper
+		for j := range x.vecs {
+			x.Extra("VFMADD231PS.BCST %m, Z%[2]d, Z%[1]d", x.sum(i, j), true, x.a, u*x.panelBytes()+i*4, b[j])
+		}
+		return
+	default:
+		a = x.BroadcastAt(x.a, u*x.panelBytes()+i*4)
+	}
+	for j := range x.vecs {
+		x.mulAdd(x.sum(i, j), a, b[j])
+	}
+}
 
 // step adds the products of copies consecutive k.
 func (x *product) step(copies int) {
@@ -71,28 +111,20 @@ func (x *product) step(copies int) {
 		}
 		b := x.columns(u)
 		for i := range x.rows {
-			var a V
-			if packed {
-				a = x.BroadcastAt(x.a, (u*tileRows+i)*4)
-			} else {
-				a = x.inPlace.broadcast(i, u*4)
-			}
-			for j := range x.vecs {
-				x.mulAdd(x.sum(i, j), a, b[j])
-			}
+			x.multiplyRow(i, u, b)
 		}
 	}
 	if x.next > 0 && copies > 1 {
-		for at := 0; at < copies*tileRows*4; at += 64 {
+		for at := 0; at < copies*x.panelBytes(); at += 64 {
 			x.Prefetch(x.next, at)
 		}
-		x.AddImm(x.next, copies*tileRows*4)
+		x.AddImm(x.next, copies*x.panelBytes())
 	}
 	if x.ahead > 0 && copies > 1 {
 		x.fetch(copies)
 	}
 	if packed {
-		x.AddImm(x.a, copies*tileRows*4)
+		x.AddImm(x.a, copies*x.panelBytes())
 	} else {
 		x.inPlace.advance(copies)
 	}
@@ -129,9 +161,9 @@ func (x *product) pair(u int) {
 	for v := range 2 {
 		b := x.columns(u + v)
 		for i := range x.rows {
-			e := v*tileRows + i
+			e := v*tileRows(x.ISA) + i
 			if a[e/4] == 0 {
-				a[e/4] = x.LoadAt(x.a, u*tileRows*4+e/4*16)
+				a[e/4] = x.LoadAt(x.a, u*x.panelBytes()+e/4*16)
 			}
 			lane := uint32(e % 4)
 			for j := range x.vecs {
@@ -192,8 +224,8 @@ type params struct{ rows, kc, panels, a, lda, b, c, ldc, acc, ahead, skip *Param
 // that lie in memory are lda apart and may be fewer than those of the tile; those
 // of a panel are side by side.
 func (x *product) declare(packed bool) (p params) {
-	x.rows, x.vecs = tileRows, tileVecs(x.ISA)
-	width, rows := fmt.Sprintf("panels*%d", x.vecs*x.Lanes()), strconv.Itoa(tileRows)
+	x.rows, x.vecs = tileRows(x.ISA), tileVecs(x.ISA)
+	width, rows := fmt.Sprintf("panels*%d", x.vecs*x.Lanes()), strconv.Itoa(x.rows)
 	if !packed {
 		rows = "rows"
 		p.rows = x.Arg(rows, Int)
@@ -229,21 +261,26 @@ func (x *product) begin(p params) {
 }
 
 // gemm is the micro-kernel of whole tiles.
-func gemm(k *Kernel) { wholeTiles(&product{Kernel: k, mulAdd: k.FMAInto}) }
+func gemm(k *Kernel) { wholeTiles(&product{Kernel: k, mulAdd: k.FMAInto, fromMemory: k.Lanes() == 16}) }
 
 func wholeTiles(x *product) {
 	k, p := x.Kernel, x.declare(true)
 	x.begin(p)
 	left := k.Reg()
 	k.LoadArg(left, p.panels)
-	x.a, x.next = k.Reg(), k.Reg()
+	x.a = k.Reg()
+	if k.Lanes() < 16 { // else it would not stay in the first cache
+		x.next = k.Reg()
+	}
 	again := k.Label()
 	k.Bind(again)
 	k.LoadArg(x.a, p.a)
 	k.LoadArg(x.count, p.kc)
-	k.MoveG(x.next, x.a)
-	for range tileRows * 4 {
-		k.AddG(x.next, x.count)
+	if x.next > 0 {
+		k.MoveG(x.next, x.a)
+		for range x.panelBytes() {
+			k.AddG(x.next, x.count)
+		}
 	}
 	x.describe(4, p.acc)
 	k.AddImm(x.c, x.columnBytes())
@@ -255,13 +292,13 @@ func gemmRows(k *Kernel) {
 	x := &product{Kernel: k, mulAdd: k.FMAInto}
 	p := x.declare(false)
 	x.begin(p)
-	left, choice, end := k.Reg(), k.Reg(), k.Label()
+	left, end := k.Reg(), k.Label()
 	k.LoadArg(left, p.panels)
-	k.LoadArg(choice, p.rows)
-	x.inPlace = newRows(k, p.a, p.lda, tileRows, 3)
-	for x.rows = 1; x.rows <= tileRows; x.rows++ {
+	x.inPlace = newRows(k, p.a, p.lda, rowsInPlace(k.ISA), 3)
+	k.LoadArg(x.count, p.rows)
+	for x.rows = 1; x.rows <= rowsInPlace(k.ISA); x.rows++ {
 		again, next := k.Label(), k.Label()
-		k.SubJump(choice, 1, Greater, next)
+		k.SubJump(x.count, 1, Greater, next)
 		k.Bind(again)
 		x.inPlace.point(p.a)
 		k.LoadArg(x.count, p.kc)
@@ -274,17 +311,19 @@ func gemmRows(k *Kernel) {
 	k.Bind(end)
 }
 
-// gemmPart is a micro-kernel for each size that a tile may have at an edge: 2,
-// 4 or all rows, and any number of vectors. The argument part tells them apart:
+// gemmPart is a micro-kernel for each size that a tile may have at an edge: an even
+// number of rows, and any number of vectors. The argument part tells them apart:
 // 0 is two rows of one vector, 1 two rows of two.
-func gemmPart(k *Kernel) { partOfTile(&product{Kernel: k, mulAdd: k.FMAInto}) }
+func gemmPart(k *Kernel) {
+	partOfTile(&product{Kernel: k, mulAdd: k.FMAInto, fromMemory: k.Lanes() == 16})
+}
 
 func partOfTile(x *product) {
 	k, vecs := x.Kernel, tileVecs(x.ISA)
 	part := k.Arg("part", Int)
 	rows, width := fmt.Sprintf("(part/%d*2+2)", vecs), fmt.Sprintf("(part%%%d+1)*%d", vecs, k.Lanes())
 	p := params{kc: k.Arg("kc", Int)}
-	p.a = k.In("a", F32).Need(fmt.Sprintf("%d*kc", tileRows))
+	p.a = k.In("a", F32).Need(fmt.Sprintf("%d*kc", tileRows(k.ISA)))
 	p.b = k.In("b", F32).Need(fmt.Sprintf("%d*kc", vecs*k.Lanes()))
 	p.c = k.InOut("c", F32).Need(fmt.Sprintf("(%s-1)*ldc+%s", rows, width)).Rows(rows, "ldc", width)
 	p.ldc, p.acc = k.Arg("ldc", Int), k.Arg("acc", Bool)
@@ -294,7 +333,7 @@ func partOfTile(x *product) {
 	k.LoadArg(x.count, p.kc)
 	choice, end := k.Reg(), k.Label()
 	k.LoadArg(choice, part)
-	for x.rows = 2; x.rows <= tileRows; x.rows += 2 {
+	for x.rows = 2; x.rows <= tileRows(k.ISA); x.rows += 2 {
 		for x.vecs = 1; x.vecs <= vecs; x.vecs++ {
 			next := k.Label()
 			k.SubJump(choice, 1, GreaterEqual, next)

@@ -142,7 +142,7 @@ type set struct {
 // describe makes the kernels for an instruction set.
 func describe(isa ISA) set {
 	_, pairs := isa.(bf16)
-	s := set{isa: isa, tier: !pairs, mr: tileRows, nr: tileVecs(isa) * isa.Lanes()}
+	s := set{isa: isa, tier: !pairs, mr: tileRows(isa), nr: tileVecs(isa) * isa.Lanes()}
 	list := kernels
 	if pairs {
 		list = pairKernels

@@ -124,14 +124,14 @@ func (x *rows) load(i int) V {
 	return d
 }
 
-// quads is n times 128 bits of each row, one behind another: vectors q and i have in
-// their 128-bit parts those of rows i, i+4, ... All of a row is read before the next
+// quads is n times 128 bits of each of so many rows, one behind another: vectors q and i
+// have in their 128-bit parts those of rows i, i+4, ... All of a row is read before the next
 // one, since rows that are a multiple of 4 KiB apart share one place in the first
 // cache, which holds fewer lines than there are rows.
-func (x *rows) quads(n int) [][4]V {
+func (x *rows) quads(n, rows int) [][4]V {
 	all := make([][4]V, n)
 	insert := map[string]string{"Z": "VINSERTF32X4", "Y": "VINSERTF128"}
-	for i := range x.Lanes() {
+	for i := range rows {
 		for q := range all {
 			v := &all[q][i%4]
 			switch {
@@ -177,8 +177,14 @@ func packRows(k *Kernel, kind Kind, columns int, put func(to G, row int, v V)) {
 	lanes, nr := k.Lanes(), tileVecs(k.ISA)*k.Lanes()
 	dst := k.Out("dst", F32).Need(fmt.Sprintf("max(0, (kc-1)*%d+%d)", nr, lanes)).Rows("kc", strconv.Itoa(nr), strconv.Itoa(lanes))
 	src := k.In("src", kind).Need(fmt.Sprintf("%d*ld+kc", lanes-1)).Rows(strconv.Itoa(lanes), "ld", "kc")
+	transpose(k, dst, src, lanes, columns, nr*4, put)
+}
+
+// transpose is packRows for some number of rows, a multiple of 4 that fits in a vector,
+// into a panel of which one k takes so many bytes.
+func transpose(k *Kernel, dst, src *Param, rows, columns, bytes int, put func(to G, row int, v V)) {
 	kc, ld := k.Arg("kc", Int), k.Arg("ld", Int)
-	x := newRows(k, src, ld, lanes, 4)
+	x := newRows(k, src, ld, rows, 4)
 	to, count := k.Reg(), k.Reg()
 	k.LoadArg(to, dst)
 	k.LoadArg(count, kc)
@@ -186,11 +192,11 @@ func packRows(k *Kernel, kind Kind, columns int, put func(to G, row int, v V)) {
 		again, done := k.Label(), k.Label()
 		k.SubJump(count, quads*columns, Less, done)
 		k.Bind(again)
-		for _, v := range x.quads(quads) {
+		for _, v := range x.quads(quads, rows) {
 			for i, r := range k.transpose4(v) {
-				put(to, i*nr*4, r)
+				put(to, i*bytes, r)
 			}
-			k.AddImm(to, columns*nr*4)
+			k.AddImm(to, columns*bytes)
 		}
 		x.advance(4 * quads)
 		k.SubJump(count, quads*columns, GreaterEqual, again)
@@ -210,36 +216,53 @@ func turns(isa ISA) []int {
 
 // packRowsMR transposes the rows of a panel of A.
 func packRowsMR(k *Kernel) {
-	lanes := k.Lanes()
-	dst := k.Out("dst", F32).Need(fmt.Sprintf("%d*kc", tileRows))
-	src := k.In("src", F32).Need(fmt.Sprintf("%d*ld+kc", tileRows-1)).Rows(strconv.Itoa(tileRows), "ld", "kc")
+	lanes, mr := k.Lanes(), tileRows(k.ISA)
+	dst := k.Out("dst", F32).Need(fmt.Sprintf("%d*kc", mr))
+	src := k.In("src", F32).Need(fmt.Sprintf("%d*ld+kc", mr-1)).Rows(strconv.Itoa(mr), "ld", "kc")
+	if lanes == 16 {
+		k.maskPanel()
+		transpose(k, dst, src, mr, 4, mr*4, func(to G, row int, v V) { k.storePanel(to, row, v) })
+		return
+	}
 	kc, ld := k.Arg("kc", Int), k.Arg("ld", Int)
-	x := newRows(k, src, ld, tileRows, 3)
+	x := newRows(k, src, ld, mr, 3)
 	to, count := k.Reg(), k.Reg()
 	k.LoadArg(to, dst)
 	k.LoadArg(count, kc)
 	again, done := k.Label(), k.Label()
 	k.SubJump(count, lanes, Less, done)
 	k.Bind(again)
-	var v [tileRows]V
+	var v [6]V
 	for i := range v {
 		v[i] = x.load(i)
 	}
 	for i, r := range k.transpose4([4]V(v[:4])) {
 		for q := range lanes / 4 {
-			k.storeQuad(to, (4*q+i)*tileRows*4, r, q)
+			k.storeQuad(to, (4*q+i)*mr*4, r, q)
 		}
 	}
 	for i := range 2 {
 		pairs := k.interleave(v[4], v[5], i == 1, false)
 		for q := range lanes / 4 {
-			k.storePairs(to, (4*q+2*i)*tileRows*4+16, tileRows*4, pairs, q)
+			k.storePairs(to, (4*q+2*i)*mr*4+16, mr*4, pairs, q)
 		}
 	}
 	x.advance(lanes)
-	k.AddImm(to, lanes*tileRows*4)
+	k.AddImm(to, lanes*mr*4)
 	k.SubJump(count, lanes, GreaterEqual, again)
 	k.Bind(done)
+}
+
+// maskPanel makes K1 the lanes that a panel of A has, for storePanel and what reads as
+// many. R12 is nobody's.
+func (k *Kernel) maskPanel() {
+	k.Extra(fmt.Sprintf("MOVL $%#x, R12", 1<<tileRows(k.ISA)-1), 0, false, 0, 0)
+	k.Extra("KMOVW R12, K1", 0, false, 0, 0)
+}
+
+// storePanel stores as many lanes as a panel of A has.
+func (k *Kernel) storePanel(to G, off int, v V) {
+	k.Extra("VMOVUPS Z%d, K1, %m", 0, false, to, off, v)
 }
 
 // quad is 128 bits of v as a vector of their own.
@@ -345,18 +368,17 @@ func packColumnsNRBF16(k *Kernel) {
 	})
 }
 
-// packColumnsMR copies rows of A. Six lanes, or else four and two elements, are read
-// and written, so that nothing beside them is touched.
+// packColumnsMR copies rows of A. As many lanes as a panel has, or else four and two
+// elements, are read and written, so that nothing beside them is touched.
 func packColumnsMR(k *Kernel) {
 	if k.Lanes() == 16 {
-		k.Extra(fmt.Sprintf("MOVL $%#x, R12", 1<<tileRows-1), 0, false, 0, 0)
-		k.Extra("KMOVW R12, K1", 0, false, 0, 0)
+		k.maskPanel()
 	}
-	packColumns(k, F32, tileRows, func(from, to G) {
+	packColumns(k, F32, tileRows(k.ISA), func(from, to G) {
 		if k.Lanes() == 16 {
-			six := k.newV()
-			k.Extra("VMOVUPS.Z %m, K1, Y%d", six, false, from, 0)
-			k.Extra("VMOVUPS Y%d, K1, %m", 0, false, to, 0, six)
+			v := k.newV()
+			k.Extra("VMOVUPS.Z %m, K1, Z%d", v, false, from, 0)
+			k.storePanel(to, 0, v)
 			return
 		}
 		four, two := k.newV(), k.newV()

@@ -119,7 +119,7 @@ func (s set) table() string {
 	var b strings.Builder
 	isa := s.isa
 	fmt.Fprintf(&b, "\n// tier%s is the tier %s.\nvar tier%s = Tier{\n\tName: %q,\n", isa.Suffix(), isa.Tier(), isa.Suffix(), isa.Tier())
-	fmt.Fprintf(&b, "\tMR: %d,\n\tNR: %d,\n\tLanes: %d,\n\tKC: %d,\n\tNC: %d,\n\tMC: %d,\n\tWork: %d,\n", s.mr, s.nr, isa.Lanes(), blockK(isa), blockN(isa), blockM, taskWork)
+	fmt.Fprintf(&b, "\tMR: %d,\n\tRows: %d,\n\tNR: %d,\n\tLanes: %d,\n\tKC: %d,\n\tNC: %d,\n\tMC: %d,\n\tWork: %d,\n", s.mr, rowsInPlace(isa), s.nr, isa.Lanes(), blockK(isa), blockN(isa), blockM, taskWork)
 	fmt.Fprintf(&b, "\tDotRows: %d,\n", dotRows(isa))
 	for _, k := range s.kernels {
 		fmt.Fprintf(&b, "\t%s: %s%s,\n", k.name, lower(k.name), isa.Suffix())
