@@ -101,7 +101,7 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 		if late := o.Late(began); late != "" {
 			r.Case, r.Err = c, late
 		} else {
-			r.Result = versus.Measure(ctx, sides, c, o.Rounds, turnSeconds, turnRuns)
+			r.Result = versus.Measure(ctx, sides, c, versus.Pace{Rounds: o.Rounds, Turns: 1, Seconds: turnSeconds, Runs: turnRuns})
 			if err := local.Close(); err != nil { // its memory is the peer's now
 				return err
 			}

@@ -7,10 +7,11 @@
 //	bench/peers.sh -only GEMM -threads 1 -o ''    # a part of it, to the standard output
 //
 // Each side is a process of its own with the same number of threads, and none is bound
-// to a processor. Sides take turns, five rounds of them unless told otherwise; a round
-// gives each the median of its runs, a table the median of the rounds' ratios and, in
-// brackets, their least and largest. Time is the wall clock's. What is prepared, compiled
-// or warmed up is outside of it.
+// to a processor. Sides take turns, four in each of five rounds (one, where a run takes
+// longer than a second), and every other time backwards. A round gives each the median
+// of its runs, a table the median of the rounds' ratios and, in brackets, their least and
+// largest. Time is the wall clock's. What is prepared, compiled or warmed up is outside
+// of it.
 //
 // A training step is forward, backward, clipping by the norm and AdamW, all in f32, on
 // the same number of weights drawn from the same distribution. Its memory is the most

@@ -21,10 +21,12 @@ const (
 	pairs   = "Graft in the mode " + versus.Pairs
 )
 
-// A turn is at least one run, and ends after so many or so long.
+// A round is so many turns of each side. A turn is at least one run, and ends after so
+// many or so long.
 const (
+	turns       = 4
 	turnRuns    = 10
-	turnSeconds = 0.6
+	turnSeconds = 0.25
 )
 
 // field holds the processes that run. A side that does not start is missing, which is
@@ -73,7 +75,7 @@ func (f *field) measure(ctx context.Context, c versus.Case, threads int) (versus
 	if f.o.Small {
 		seconds /= 20
 	}
-	return versus.Measure(ctx, sides, c, f.o.Rounds, seconds, turnRuns), nil
+	return versus.Measure(ctx, sides, c, versus.Pace{Rounds: f.o.Rounds, Turns: turns, Seconds: seconds, Runs: turnRuns}), nil
 }
 
 // miss notes once that a side is not there.

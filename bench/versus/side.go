@@ -163,35 +163,74 @@ type Result struct {
 	Notes  []string
 }
 
-// Measure gives the sides their turns, one after the other, round by round. The first
-// side is Graft. One that fails has no more turns, and a note says so.
-func Measure(ctx context.Context, sides []Named, c Case, rounds int, seconds float64, runs int) Result {
+// Pace is how sides take turns. Many short turns meet what else the machine does more
+// alike than few long ones.
+type Pace struct {
+	Rounds  int     // each gives a ratio
+	Turns   int     // of a side in a round; one, where a run takes longer than all of them
+	Seconds float64 // of a turn
+	Runs    int     // in a turn, at most
+}
+
+// Measure gives the sides their turns, one after the other and then backwards, round by
+// round. The first side is Graft. One that fails has no more turns, and a note says so.
+func Measure(ctx context.Context, sides []Named, c Case, p Pace) Result {
 	res := Result{Case: c, Times: map[string][][]float64{}, Memory: map[string]int64{}, Peak: map[string]int64{}}
-	out := map[string]bool{}
-	for range rounds {
-		for i, s := range sides {
-			if out[s.Name] || ctx.Err() != nil {
-				continue
+	m := measurement{sides: slices.Clone(sides), graft: sides[0].Name, out: map[string]bool{}, res: &res,
+		request: Request{Case: c, Seconds: p.Seconds, Runs: p.Runs}}
+	for round := range p.Rounds {
+		for range p.Turns {
+			if m.turns(ctx, round) > float64(p.Turns)*p.Seconds {
+				break
 			}
-			a, err := s.Turn(ctx, Request{Case: c, Only: s.Only, Seconds: seconds, Runs: runs})
-			if err != nil {
-				out[s.Name] = true
-				if i == 0 {
-					res.Err = err.Error()
-				} else {
-					res.Notes = append(res.Notes, s.Name+": "+err.Error())
-				}
-				continue
-			}
-			res.add(s.Name, a)
 		}
 	}
 	return res
 }
 
-func (r *Result) add(side string, a Answer) {
+// measurement is what Measure has come to.
+type measurement struct {
+	sides   []Named // in the order of the next turns
+	graft   string
+	out     map[string]bool // by side: it has failed
+	request Request
+	res     *Result
+}
+
+// turns is a turn of each side, and the seconds of the longest run.
+func (m *measurement) turns(ctx context.Context, round int) (longest float64) {
+	for _, s := range m.sides {
+		if m.out[s.Name] || ctx.Err() != nil {
+			continue
+		}
+		m.request.Only = s.Only
+		a, err := s.Turn(ctx, m.request)
+		switch {
+		case err == nil:
+			longest = max(longest, m.res.add(s.Name, round, a))
+			continue
+		case s.Name == m.graft:
+			m.res.Err = err.Error()
+		default:
+			m.res.Notes = append(m.res.Notes, s.Name+": "+err.Error())
+		}
+		m.out[s.Name] = true
+	}
+	slices.Reverse(m.sides)
+	return longest
+}
+
+// add notes what came of a turn in a round, and gives the seconds of its longest run.
+func (r *Result) add(side string, round int, a Answer) (longest float64) {
 	for variant, ts := range a.Variants {
-		r.Times[variant] = append(r.Times[variant], ts)
+		rounds := r.Times[variant]
+		if len(rounds) <= round {
+			rounds = append(rounds, nil)
+		}
+		last := len(rounds) - 1
+		rounds[last] = append(rounds[last], ts...)
+		r.Times[variant] = rounds
+		longest = max(longest, slices.Max(ts))
 	}
 	r.Memory[side] = max(r.Memory[side], a.Memory)
 	r.Peak[side] = max(r.Peak[side], a.Peak)
@@ -203,4 +242,5 @@ func (r *Result) add(side string, a Answer) {
 			r.Notes = append(r.Notes, n)
 		}
 	}
+	return longest
 }

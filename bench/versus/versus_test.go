@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -77,9 +78,13 @@ func TestServe(t *testing.T) {
 type fakeSide struct {
 	answers []Answer
 	err     error
+	called  func()
 }
 
 func (f *fakeSide) Turn(context.Context, Request) (Answer, error) {
+	if f.called != nil {
+		f.called()
+	}
 	if len(f.answers) == 0 {
 		return Answer{}, f.err
 	}
@@ -95,11 +100,28 @@ func TestMeasure(t *testing.T) {
 	graft := &fakeSide{answers: []Answer{run(Graft, 1), run(Graft, 2), run(Graft, 4)}}
 	peer := &fakeSide{answers: []Answer{run("a", 3), run("a", 2)}, err: errors.New("fell over")}
 	peer.answers[1].Notes = []string{"b: missing"}
-	r := Measure(t.Context(), []Named{{Name: "Graft", Side: graft}, {Name: "peer", Side: peer}}, Case{}, 3, 1, 1)
+	r := Measure(t.Context(), []Named{{Name: "Graft", Side: graft}, {Name: "peer", Side: peer}}, Case{}, Pace{Rounds: 3, Turns: 1, Seconds: 1, Runs: 1})
 	if got := r.Ratios("a"); len(got) != 2 || got[0] != 3 || got[1] != 1 || r.Ratio("a") != 2 {
 		t.Errorf("got ratios %v, want [3 1]", got)
 	}
 	if got := strings.Join(r.Notes, "; "); got != "peer: b: missing; peer: fell over" || r.Err != "" {
 		t.Errorf("got notes %q and error %q", got, r.Err)
+	}
+}
+
+// TestMeasureTurns joins the turns of a round, which go forwards and backwards, and ends
+// a round after one where a run is long.
+func TestMeasureTurns(t *testing.T) {
+	turn := func(name string, s ...float64) Answer { return Answer{Variants: map[string][]float64{name: s}} }
+	var order []string
+	called := func(name string) func() { return func() { order = append(order, name) } }
+	graft := &fakeSide{called: called("g"), answers: []Answer{turn(Graft, 1, 2), turn(Graft, 3), turn(Graft, 4)}}
+	peer := &fakeSide{called: called("p"), answers: []Answer{turn("a", 1), turn("a", 2), turn("a", 9)}}
+	r := Measure(t.Context(), []Named{{Name: "Graft", Side: graft}, {Name: "peer", Side: peer}}, Case{}, Pace{Rounds: 2, Turns: 2, Seconds: 4, Runs: 2})
+	if got, want := fmt.Sprint(r.Times[Graft], r.Times["a"]), "[[1 2 3] [4]] [[1 2] [9]]"; got != want {
+		t.Errorf("got rounds %s, want %s", got, want)
+	}
+	if got := strings.Join(order, ""); got != "gppggp" {
+		t.Errorf("sides take turns as %s, want gppggp", got)
 	}
 }
