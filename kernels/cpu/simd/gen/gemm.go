@@ -87,7 +87,7 @@ func (x *product) multiplyRow(i, u int, b []V) {
 	switch {
 	case x.inPlace != nil:
 		a = x.inPlace.broadcast(i, u*4)
-	case x.fromMemory && i%4 > 0: // each vector reads the element: now and then is cheaper
+	case x.fromMemory && i%4 > 0: // every fourth row is read once, for all vectors: loads are not free either
 		for j := range x.vecs {
 			x.Extra("VFMADD231PS.BCST %m, Z%[2]d, Z%[1]d", x.sum(i, j), true, x.a, u*x.panelBytes()+i*4, b[j])
 		}
