@@ -221,7 +221,7 @@ func packRowsMR(k *Kernel) {
 	src := k.In("src", F32).Need(fmt.Sprintf("%d*ld+kc", mr-1)).Rows(strconv.Itoa(mr), "ld", "kc")
 	if lanes == 16 {
 		k.maskPanel()
-		transpose(k, dst, src, mr, 4, mr*4, func(to G, row int, v V) { k.storePanel(to, row, v) })
+		transpose(k, dst, src, mr, 4, mr*4, k.storePanel)
 		return
 	}
 	kc, ld := k.Arg("kc", Int), k.Arg("ld", Int)
@@ -265,29 +265,23 @@ func (k *Kernel) storePanel(to G, off int, v V) {
 	k.Extra("VMOVUPS Z%d, K1, %m", 0, false, to, off, v)
 }
 
-// quad is 128 bits of v as a vector of their own.
+// quad is 128 bits of v, which has at most two of them, as a vector of their own.
 func (k *Kernel) quad(v V, q int) V {
 	if q == 0 {
 		return v
 	}
 	d := k.newV()
-	if k.Lanes() == 16 {
-		k.Extra(fmt.Sprintf("VEXTRACTF32X4 $%d, Z%%[2]d, X%%[1]d", q), d, false, 0, 0, v)
-	} else {
-		k.Extra(fmt.Sprintf("VEXTRACTF128 $%d, Y%%[2]d, X%%[1]d", q), d, false, 0, 0, v)
-	}
+	k.Extra(fmt.Sprintf("VEXTRACTF128 $%d, Y%%[2]d, X%%[1]d", q), d, false, 0, 0, v)
 	return d
 }
 
-// storeQuad stores 128 bits of v.
+// storeQuad stores 128 bits of v, which has at most two of them.
 func (k *Kernel) storeQuad(to G, off int, v V, q int) {
 	switch {
 	case k.Tier() == "neon":
 		k.StoreAt(to, off, v)
 	case q == 0:
 		k.Extra("VMOVUPS X%d, %m", 0, false, to, off, v)
-	case k.Lanes() == 16:
-		k.Extra(fmt.Sprintf("VEXTRACTF32X4 $%d, Z%%d, %%m", q), 0, false, to, off, v)
 	default:
 		k.Extra(fmt.Sprintf("VEXTRACTF128 $%d, Y%%d, %%m", q), 0, false, to, off, v)
 	}
